@@ -1,8 +1,8 @@
 // artifacts/registry.d.ts
 import type { ArtifactRepository } from "../contracts/artifact-repository.js";
 /**
- * Makes the repository of a root's URI, which is handed on as it stands, a new one for each call. It opens nothing
- * before the first use.
+ * Creates the repository for the URI of a root, which is passed unchanged; a new one for each call. It must open
+ * nothing before the first use.
  * @throws an error that says what is wrong with the root.
  * @experimental
  */
@@ -10,18 +10,17 @@ export type RepositoryMaker = (root: string, options: {
     readonly requestTimeoutMs: number;
 }) => ArtifactRepository;
 /**
- * Has artifact roots of a scheme (`gs`, `wasbs`, …) go to a repository of your own, in the whole process, from now on.
- * Registering a scheme again replaces what was there. Such a root is used whoever has chosen it, a server too: what is
- * registered decides whom it trusts.
- * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is
- * no function.
+ * Uses a repository of your own for artifact roots of a scheme (`gs`, `wasbs`, …), in the whole process. Registering a
+ * scheme again replaces the maker. Such a root is used whoever chose it, even a server: your repository decides whom to
+ * trust.
+ * @throws PulseError `INVALID_OPTION` if the scheme is invalid or built in, or if `make` is not a function.
  * @experimental
  */
 export declare function registerArtifactRepository(scheme: string, make: RepositoryMaker): void;
 
 // base/diagnostics.d.ts
 import { type PulseErrorCode } from "./errors.js";
-/** Where warnings go; `console` fits. */
+/** Receives warnings; `console` is one. */
 export interface Logger {
     warn(message: string): void;
 }
@@ -36,74 +35,74 @@ export interface Stats {
     metrics: number;
     /** Params recorded. */
     params: number;
-    /** Tags recorded by the user or a decorator (source tags are part of the run's start). */
+    /** Tags recorded by the user or a decorator. Source tags are not counted: they belong to a run's start. */
     tags: number;
     /** Dataset inputs recorded. */
     inputs: number;
     /** Files recorded as artifacts. */
     artifacts: number;
-    /** Their size, in bytes. */
+    /** Total size in bytes of the files recorded as artifacts. */
     artifactBytes: number;
-    /** Runs that sampling left out, counted at their root. */
+    /** Runs left out by sampling; only root runs are counted. */
     unsampled: number;
-    /** Calls that are no runs of their own but part of a folded one. */
+    /** Calls that were folded into another run instead of getting their own. */
     folded: number;
     /** Changes the store has acknowledged. */
     delivered: number;
     /** Changes recorded and not yet acknowledged, dropped or rejected. */
     pending: number;
-    /** Changes lost for want of memory or at exit. */
+    /** Changes lost because memory or disk was full, or at exit. */
     dropped: number;
-    /** Changes the store refused for what they are. */
+    /** Changes the store refused because of their content. */
     rejected: number;
-    /** How often each kind of problem was met, by code. */
+    /** How often each kind of problem occurred, by code. */
     warnings: Partial<Record<PulseErrorCode, number>>;
 }
 
 // base/entities.d.ts
-/** A status that ends a run, in MLflow's words; once set it never changes again. */
+/** The final status of a run, in MLflow's terms. Once set, it never changes. */
 export type TerminalStatus = "FINISHED" | "FAILED" | "KILLED";
-/** One point of one metric's history. */
+/** One value in the history of a metric. */
 export interface Metric {
     readonly key: string;
-    /** Any double; NaN and the infinities are stored the way MLflow stores them. */
+    /** Any double. NaN and the infinities are stored the way MLflow stores them. */
     readonly value: number;
-    /** Milliseconds since the epoch, fixed once when the value is recorded. */
+    /** Milliseconds since the epoch, set when the value is recorded. */
     readonly timestamp: number;
-    /** Integer; by default the highest step so far of this run and key, plus one. */
+    /** An integer. @default one more than the highest step of this run and key so far */
     readonly step: number;
 }
-/** A run's parameter: written once, the first value stays. */
+/** A parameter of a run. Written once: the first value is kept. */
 export interface Param {
     readonly key: string;
     readonly value: string;
 }
-/** A run's tag: the last value stays. */
+/** A tag of a run. The last value wins. */
 export interface Tag {
     readonly key: string;
     readonly value: string;
 }
-/** A dataset that a run has used. A name and a digest are one dataset of an experiment. */
+/** A dataset that a run used. Within an experiment, name and digest identify it. */
 export interface DatasetInput {
     /** At most 500 characters. */
     readonly name: string;
-    /** What tells its contents from others, at most 36 characters. */
+    /** Identifies the contents, at most 36 characters. */
     readonly digest: string;
-    /** What kind of place it comes from, such as `local`, `s3` or `http`. */
+    /** The kind of source, such as `local`, `s3` or `http`. */
     readonly sourceType: string;
-    /** Where it comes from, as JSON. */
+    /** The source, as JSON. */
     readonly source: string;
-    /** Its columns or tensors, as JSON. */
+    /** Columns or tensors, as JSON. */
     readonly schema: string | undefined;
-    /** What it looks like, as JSON. */
+    /** Statistics, as JSON. */
     readonly profile: string | undefined;
-    /** What is said of this use of it; `mlflow.data.context` says what it was used for. */
+    /** Tags of this use of the dataset; `mlflow.data.context` is its purpose. */
     readonly tags: readonly Tag[];
 }
 /**
- * The experiment a run goes to: by name (made when absent; tags, when there are some, are set once) or by the id of an
- * existing one. With `of` it is the one that the run with this id in the store is in, whatever is said beside it, which
- * holds only where there is no such run, or a deleted one.
+ * The experiment a run belongs to: a name (created if it does not exist; `tags` are set on it once) or the id of an
+ * existing experiment. If `of` is set, it is the experiment of the run with that id in the store; name or id only apply
+ * if that run does not exist or is deleted.
  */
 export type ExperimentRef = ({
     readonly name: string;
@@ -116,8 +115,8 @@ export type ExperimentRef = ({
 
 // base/errors.d.ts
 /**
- * Every problem the package can name: a stable code, what to do about it, and whether trying the
- * same again can help. Codes are never renamed or reused.
+ * Every problem of this package: a stable code, advice, and whether a retry can help. Codes are never renamed or
+ * reused.
  */
 declare const PROBLEMS: {
     readonly INVALID_CONFIG: {
@@ -142,7 +141,7 @@ declare const PROBLEMS: {
     };
     readonly OUTSIDE_RUN: {
         readonly retry: false;
-        readonly todo: 'outsideRun: "ignore" is silent.';
+        readonly todo: 'Set outsideRun: "ignore" to silence this.';
     };
     readonly CLOSED: {
         readonly retry: false;
@@ -162,15 +161,15 @@ declare const PROBLEMS: {
     };
     readonly REDACTED: {
         readonly retry: false;
-        readonly todo: "If it is none, give it another name, or set the option `redact`.";
+        readonly todo: "If it is not a secret, give it another name, or set the option `redact`.";
     };
     readonly VALUE_CUT: {
         readonly retry: false;
-        readonly todo: "Shorten it; two values that differ stay apart by the hash.";
+        readonly todo: "Shorten it. The hash at its end keeps different values distinct.";
     };
     readonly INPUT_REPEATED: {
         readonly retry: false;
-        readonly todo: "MLflow keeps the first use of a dataset in a run; give another digest, or log it in a run of its own.";
+        readonly todo: "MLflow keeps the first use of a dataset in a run; use another digest, or log it in a separate run.";
     };
     readonly PARAM_CONFLICT: {
         readonly retry: false;
@@ -178,15 +177,15 @@ declare const PROBLEMS: {
     };
     readonly CAPTURE_FAILED: {
         readonly retry: false;
-        readonly todo: "The call itself was not touched. Mend the function, or give a selector that picks what can be read.";
+        readonly todo: "The call itself was not affected. Fix the function, or use a selector that picks what can be read.";
     };
     readonly INTERNAL: {
         readonly retry: false;
-        readonly todo: "The call itself was not touched. This is a fault of pulse-mlflow, or of what has taken the place of Node's own functions: please report it.";
+        readonly todo: "The call itself was not affected. This is a bug in pulse-mlflow, or in code that replaces Node's own functions: please report it.";
     };
     readonly LISTENER_FAILED: {
         readonly retry: false;
-        readonly todo: "Recording goes on; mend the function given to tracker.on().";
+        readonly todo: "Recording goes on; fix the function passed to tracker.on().";
     };
     readonly NOTHING_FOUND: {
         readonly retry: false;
@@ -194,15 +193,15 @@ declare const PROBLEMS: {
     };
     readonly CAPTURE_LIMIT: {
         readonly retry: false;
-        readonly todo: "Give the decorator a selector that picks what you need.";
+        readonly todo: "Use a selector that picks only what you need.";
     };
     readonly NOT_RECORDED: {
         readonly retry: false;
-        readonly todo: "Runs that fail are recorded all the same; raise `sample` or `maxRunsPerSecond` to record more.";
+        readonly todo: "Failed runs are always recorded; raise `sample` or `maxRunsPerSecond` to record more.";
     };
     readonly OUT_OF_RANGE: {
         readonly retry: false;
-        readonly todo: "It is logged all the same; mend the value, or the range of defineExperiment().";
+        readonly todo: "It is logged anyway; fix the value, or the range in defineExperiment().";
     };
     readonly TOO_MANY_RUNS: {
         readonly retry: false;
@@ -210,11 +209,11 @@ declare const PROBLEMS: {
     };
     readonly SKETCH_MISSING: {
         readonly retry: false;
-        readonly todo: "Everything but p50, p95 and p99 is there. Install pulse-mlflow again, or leave it out of the bundle.";
+        readonly todo: "Only p50, p95 and p99 are missing. Reinstall pulse-mlflow, or exclude it from the bundle.";
     };
     readonly MINIFIED_NAMES: {
         readonly retry: false;
-        readonly todo: 'Have names kept (esbuild: keepNames; terser and swc: keep_classnames, keep_fnames), or give them: `experiment`, `runName`, and arguments by position, @LogParam({ lr: "0" }).';
+        readonly todo: 'Keep names when minifying (esbuild: keepNames; terser and swc: keep_classnames, keep_fnames), or set them: `experiment`, `runName`, and arguments by position, @LogParam({ lr: "0" }).';
     };
     readonly UNKNOWN_ARGUMENT: {
         readonly retry: false;
@@ -226,15 +225,15 @@ declare const PROBLEMS: {
     };
     readonly MEMORY_FULL: {
         readonly retry: true;
-        readonly todo: "The store is slower than what is recorded: log less often, or raise maxPendingBytes.";
+        readonly todo: "The store cannot keep up: log less often, or raise maxPendingBytes.";
     };
     readonly OUTBOX_FAILED: {
         readonly retry: false;
-        readonly todo: "Recording goes on in memory; give `outbox.folder` one that this user, and nobody else, can write to, to survive a crash.";
+        readonly todo: "Recording goes on in memory; to survive a crash, set `outbox.folder` to a folder that only this user can write to.";
     };
     readonly OUTBOX_LEFT: {
         readonly retry: false;
-        readonly todo: "Deliver it as the user, and with the version, that wrote it; remove it by hand only if nobody needs it.";
+        readonly todo: "Deliver it as the user and with the version that wrote it; remove it by hand only if nobody needs it.";
     };
     readonly OUTBOX_FULL: {
         readonly retry: true;
@@ -250,7 +249,7 @@ declare const PROBLEMS: {
     };
     readonly LOST_AT_EXIT: {
         readonly retry: false;
-        readonly todo: "Call `await flush()` earlier and mend the cause named above.";
+        readonly todo: "Call `await flush()` earlier, and fix the cause named above.";
     };
     readonly STORE_UNAVAILABLE: {
         readonly retry: true;
@@ -262,7 +261,7 @@ declare const PROBLEMS: {
     };
     readonly UNAUTHORIZED: {
         readonly retry: false;
-        readonly todo: "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and whether they may go to this server (docs/configuration.md); recording goes on meanwhile.";
+        readonly todo: "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and whether they may be sent to this server (docs/configuration.md); recording goes on meanwhile.";
     };
     readonly FORBIDDEN: {
         readonly retry: false;
@@ -274,11 +273,11 @@ declare const PROBLEMS: {
     };
     readonly SERVER_ERROR: {
         readonly retry: true;
-        readonly todo: "Recording goes on; it is tried again.";
+        readonly todo: "Recording goes on; it will be retried.";
     };
     readonly STORE_BUSY: {
         readonly retry: true;
-        readonly todo: "Recording goes on and is written when it is free.";
+        readonly todo: "Recording goes on; it is written when the store is free.";
     };
     readonly DISK_FULL: {
         readonly retry: true;
@@ -322,15 +321,15 @@ declare const PROBLEMS: {
     };
     readonly ARTIFACT_UNREADABLE: {
         readonly retry: false;
-        readonly todo: "Mend what is named above; nothing else is held up by it.";
+        readonly todo: "Fix the problem named above; everything else continues.";
     };
     readonly ARTIFACT_REWRITTEN: {
         readonly retry: false;
-        readonly todo: "What it holds now is stored; log it with `copy: true` to keep what it held.";
+        readonly todo: "Its current content is stored; log it with `copy: true` to keep the content it had.";
     };
     readonly ARTIFACT_NOT_FOUND: {
         readonly retry: false;
-        readonly todo: "Look at what is there with a listing of its folder.";
+        readonly todo: "List its folder to see what is there.";
     };
     readonly ARTIFACT_ROOT: {
         readonly retry: false;
@@ -338,15 +337,15 @@ declare const PROBLEMS: {
     };
     readonly ARTIFACT_RENAMED: {
         readonly retry: false;
-        readonly todo: "Log it under a name that fits.";
+        readonly todo: "Log it under a valid name.";
     };
     readonly PACKAGE_MISSING: {
         readonly retry: false;
-        readonly todo: "Install what is missing beside pulse-mlflow.";
+        readonly todo: "Install the missing package next to pulse-mlflow.";
     };
     readonly ARTIFACT_REFUSED: {
         readonly retry: false;
-        readonly todo: "Everything else of the run goes on.";
+        readonly todo: "The rest of the run is not affected.";
     };
     readonly REJECTED: {
         readonly retry: false;
@@ -356,48 +355,47 @@ declare const PROBLEMS: {
 /** A stable, documented problem code. */
 export type PulseErrorCode = keyof typeof PROBLEMS;
 /**
- * The one error class of this package: `code` is stable, `message` says what happened and what to do, `cause` is the
- * original. `instanceof` also holds across two loaded copies (ESM and CommonJS) of the package.
+ * The error class of this package. `code` is stable, `message` says what happened and what to do, `cause` is the
+ * original error. `instanceof` also works across two loaded copies (ESM and CommonJS) of the package.
  */
 export declare class PulseError extends Error {
     readonly name: string;
     readonly code: PulseErrorCode;
     constructor(code: PulseErrorCode, detail: string, cause?: unknown);
-    /** Whether trying the same again later can succeed. */
+    /** Whether a later retry of the same operation can succeed. */
     get retryable(): boolean;
 }
-/** An answer of an MLflow server that refuses: what it called the problem, and the status. */
+/** An error reported by an MLflow server. */
 export declare class MlflowError extends PulseError {
     readonly name: string;
     /** MLflow's own code, such as `INVALID_PARAMETER_VALUE`. */
     readonly errorCode: string;
-    /** The status of the HTTP answer. */
+    /** The HTTP status code. */
     readonly httpStatus: number;
     constructor(code: PulseErrorCode, detail: string, errorCode: string, httpStatus: number, serverMessage?: string);
-    static [Symbol.hasInstance](value: unknown): boolean;
 }
 export {};
 
 // base/events.d.ts
 import type { PulseError } from "./errors.js";
-/** What a tracker tells those who listen, by the name of the event. */
+/** The events of a tracker, by name. */
 export interface TrackerEvents {
-    /** The store takes nothing any more; told once, with the first reason. What is recorded waits. */
+    /** The store no longer accepts anything. Emitted once per outage, with the first error; recorded data waits. */
     unavailable: {
         readonly uri: string;
         readonly error: PulseError;
     };
-    /** The store takes changes again. `afterMs`: how long it did not, in milliseconds. */
+    /** The store accepts changes again. `afterMs` is the length of the outage in milliseconds. */
     available: {
         readonly uri: string;
         readonly afterMs: number;
     };
-    /** So many changes are lost, for want of memory or disk, or at the end. `error`: why, where one reason is known. */
+    /** Changes were lost because memory or disk was full, or at exit. `error` is the reason, if a single one is known. */
     dropped: {
         readonly changes: number;
         readonly error: PulseError | undefined;
     };
-    /** The store refused so many changes for what they are. `error`: the first reason, where it is known. */
+    /** The store refused changes because of their content. `error` is the first reason, if known. */
     rejected: {
         readonly changes: number;
         readonly error: PulseError | undefined;
@@ -405,21 +403,21 @@ export interface TrackerEvents {
 }
 
 // base/text/redact.d.ts
-/** Replaces secrets in one named value. A custom function of the user sees what the rules have left. */
+/** Replaces secrets in one named value. A custom function runs after the built-in rules. */
 export type Redactor = (key: string, value: string) => string;
 
 // capture/aggregate.d.ts
 /**
- * What can be made of all the values of a metric; percentiles (nearest rank) are within 1 % of the true ones,
- * everything else is exact.
+ * A summary of all values of a metric. Percentiles (nearest rank) are within 1 % of the true ones, everything else is
+ * exact.
  */
 export type Aggregate = "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99";
 
 // capture/artifacts.d.ts
 import type { SelectorFunction, Untyped } from "./selector.js";
 /**
- * Which files a result becomes: the name of one, for a result that is its content, or a record of names, each with a
- * path into the result or a function of it. `{step}` in a name counts from 0 with each time.
+ * What to store as files: a file name, if the result is the content, or a record of file names, each with a path into
+ * the result or a function of it. `{step}` in a name is replaced by a counter from 0.
  */
 export type ArtifactSelector<Result = Untyped, Args = Untyped> = string | {
     readonly [artifactFile: string]: string | SelectorFunction<Result, Args>;
@@ -430,14 +428,14 @@ export type ArtifactSelector<Result = Untyped, Args = Untyped> = string | {
 import type { Selector, Untyped } from "./selector.js";
 import type { BadPath, Found, Loose, PartOf, PathsOf, Scalar } from "./type-paths.js";
 /**
- * The compiler's part: whether the paths of a selector fit the function it is applied to. Each check gives `true`, or
- * what is wrong as a sentence.
+ * Compile-time checks: whether the paths of a selector fit the decorated function. Each check is `true`, or an error
+ * with a sentence that describes the problem.
  */
-/** What the compiler shows where something is wrong. */
+/** The type shown in a compiler error. */
 export interface Wrong<Sentence extends string> {
     readonly wrong: Sentence;
 }
-/** The same with the path, and the paths there are. */
+/** Also shows the path, and the valid paths. */
 interface WrongPath<Sentence extends string, Path, There extends string, Paths> extends Wrong<Sentence> {
     readonly path: Path;
     readonly there: There;
@@ -445,8 +443,8 @@ interface WrongPath<Sentence extends string, Path, There extends string, Paths> 
 }
 type Misses<Sentence extends string, Path, Paths> = [Paths] extends [never] ? WrongPath<Sentence, Path, "there are none, up to three levels deep", never> : WrongPath<Sentence, Path, "there are", Paths>;
 /**
- * What a function gives, for each of its overloads (of more than eight the last eight; of fewer TypeScript repeats the
- * first).
+ * What a function returns, for each of its overloads (at most the last eight; TypeScript repeats the first if there are
+ * fewer).
  */
 type ResultOf<M> = Loose<M> extends true ? unknown : M extends {
     (...args: never): infer R1;
@@ -458,7 +456,7 @@ type ResultOf<M> = Loose<M> extends true ? unknown : M extends {
     (...args: never): infer R7;
     (...args: never): infer R8;
 } ? R1 | R2 | R3 | R4 | R5 | R6 | R7 | R8 : never;
-/** What a function takes, likewise. */
+/** What a function takes, for each of its overloads. */
 type TakenBy<M> = Loose<M> extends true ? unknown : M extends {
     (...args: infer A1): unknown;
     (...args: infer A2): unknown;
@@ -469,85 +467,82 @@ type TakenBy<M> = Loose<M> extends true ? unknown : M extends {
     (...args: infer A7): unknown;
     (...args: infer A8): unknown;
 } ? A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8 : never;
-/** The arguments of a function, as functions in its options get them. */
+/** The arguments of a function, as passed to functions in the options. */
 export type ArgsOf<M> = Loose<M> extends true ? Untyped[] : TakenBy<M> extends infer A extends readonly Untyped[] ? A : Untyped[];
-/** What selectors look at: a promise's value, what a generator yields, anything else as it is. */
+/** What selectors see: the value of a promise, what a generator yields, anything else as it is. */
 type Seen<R> = Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y, unknown, never> | Iterator<infer Y, unknown, never> ? Y : Awaited<R>;
-/**
- * What functions in the options get as the result; what is not known is `any`, so that they can do with it as they
- * like.
- */
+/** The result as passed to functions in the options; `any` if it is unknown, so that they can use it freely. */
 export type ResultSeen<R> = unknown extends Seen<R> ? Untyped : Seen<R>;
-/** The same, of the function that is called. */
+/** The result, as above, of the decorated function. */
 export type ResultSeenOf<M> = ResultSeen<ResultOf<M>>;
 /**
- * A selector whose functions may say themselves what they take: `Function` leaves what the compiler tells the others
- * about as it is.
+ * A selector whose functions may declare their own parameter types. `Function` does not affect how the compiler infers
+ * the others.
  */
 export type SelectorFor<Result, Args> = Selector<Result, Args> | Function | {
     readonly [key: string]: string | Function;
 };
-/** Where a value comes from, for sentences. */
+/** Where a value comes from, for error sentences. */
 type Source = "what the method returns" | "what the function returns" | "what is assigned";
-/** Whether every path of a selector, and that of the step, leads to numbers in what a function gives. */
+/** Whether every path of a selector, and of the step, leads to numbers in what a function returns. */
 export type MetricCheck<S, Step, M, From extends Source = "what the method returns"> = [
     PathsOf<S> | PathsOf<Step>
 ] extends [never] ? [S] extends [never] ? BareCheck<ResultOf<M>> : true : ValueCheck<PathsOf<S>, PathsOf<Step>, Seen<ResultOf<M>>, From>;
-/** The same, of what a function gives that is not known itself. */
+/** `MetricCheck` for a return type instead of a function. */
 export type ResultCheck<S, R> = [PathsOf<S>] extends [never] ? true : ValueCheck<PathsOf<S>, never, Seen<R>, "what the function returns">;
-/** The same, of a value that is assigned. */
+/** `MetricCheck` for an assigned value. */
 export type AssignedCheck<S, Step, V> = [PathsOf<S> | PathsOf<Step>] extends [never] ? [S] extends [never] ? [NonNullable<V>] extends [never] ? true : [NonNullable<V>] extends [string] ? Wrong<"there is no number in a text"> : BareCheck<V> : true : ValueCheck<PathsOf<S>, PathsOf<Step>, V, "what is assigned">;
 type ValueCheck<P, Step, T, From extends Source> = Loose<T> extends true ? true : [
     NonNullable<T>
 ] extends [Scalar] ? Said<"number", BadPath<Step, T, "step">, never, T, From> : Said<"number", BadPath<P, NonNullable<T>, "metric">, BadPath<Step, NonNullable<T>, "step">, NonNullable<T>, From>;
 type Said<Wanted extends string, Bad, BadStep, T, From extends Source> = [Bad | BadStep] extends [never] ? true : [T] extends [Stream] ? Wrong<Unfollowed> : Misses<`this path leads to no ${Wanted} in ${From}`, Bad | BadStep, Found<T, Wanted extends "number" ? Scalar : Scalar | string>>;
-/** What is not its own iterator is handed on as it is. */
+/** Something async iterable that is not its own iterator; it is passed on unchanged. */
 interface Stream {
     [Symbol.asyncIterator](): unknown;
 }
 type Unfollowed = "only generators are followed, not streams and other AsyncIterables: yield the values, and declare an AsyncGenerator";
-/** What a bare decorator can take nothing of. */
+/** Rejects types from which a bare decorator can take nothing. */
 type BareCheck<R> = Loose<R> extends true ? true : IsStream<NonNullable<Seen<R>>> extends true ? Wrong<Unfollowed> : true;
 type IsStream<T> = Loose<T> extends true ? false : [T] extends [Stream] ? true : false;
-/** Whether every path of a tag selector leads somewhere in what a function gives. */
+/** Whether every path of a tag selector leads somewhere in what a function returns. */
 export type TagCheck<S, M> = [PathsOf<S>] extends [never] ? true : TagValueCheck<PathsOf<S>, Seen<ResultOf<M>>, "what the method returns">;
-/** The same, of a value that is assigned. */
+/** `TagCheck` for an assigned value. */
 export type AssignedTagCheck<S, V> = [PathsOf<S>] extends [never] ? true : TagValueCheck<PathsOf<S>, V, "what is assigned">;
 type TagValueCheck<P, T, From extends Source> = Loose<T> extends true ? true : [NonNullable<T>] extends [Scalar | string] ? true : Said<"value", BadPath<P, NonNullable<T>, "tag">, never, NonNullable<T>, From>;
-/** What becomes a file as it is. */
+/** Values that are stored in a file as they are. */
 type FileContent = string | ArrayBufferView | ArrayBuffer | Blob | ReadableStream | NodeJS.ReadableStream | AsyncIterable<unknown> | {
     readonly path: string;
 };
-/** Whether what a method gives can become a file of that name, or the paths to several lead somewhere. */
+/** Whether a method's return value can become a file of that name, or all paths of a record lead somewhere. */
 export type ArtifactCheck<S, M> = S extends string ? ContentCheck<S, Seen<ResultOf<M>>> : TagCheck<S, M>;
-type ContentCheck<File extends string, T> = Loose<T> extends true ? true : [Extract<T, FileContent>] extends [never] ? File extends `${string}.${"json" | "yaml" | "yml"}` ? [Extract<T, object>] extends [never] ? Wrong<"what the method returns is no content: an object, a text, bytes, a Blob, a stream or { path }"> : true : Wrong<"what the method returns is no content: a text, bytes, a Blob, a stream or { path } (an object for names that end in .json, .yaml or .yml)"> : true;
+type ContentCheck<File extends string, T> = Loose<T> extends true ? true : [Extract<T, FileContent>] extends [never] ? File extends `${string}.${"json" | "yaml" | "yml"}` ? [Extract<T, object>] extends [never] ? Wrong<"what the method returns is not the content of a file: an object, a string, bytes, a Blob, a stream or { path }"> : true : Wrong<"what the method returns is not the content of a file: a string, bytes, a Blob, a stream or { path } (an object for names that end in .json, .yaml or .yml)"> : true;
 /** Whether every index path of a selector leads to an argument of a function. */
 export type ParamCheck<S, M, Whose extends "method" | "function" = "method"> = [PathsOf<S>] extends [never] ? true : ArgumentCheck<PathsOf<S>, TakenBy<M>, Whose>;
-/** The same, of arguments. */
+/** `ParamCheck` for a type of arguments. */
 type ArgumentCheck<P, A, Whose extends "method" | "function"> = Loose<A> extends true ? true : [BadPath<P, A, "param">] extends [never] ? true : Misses<`this index path leads to no argument of the ${Whose}`, BadPath<P, A, "param">, Found<A, Scalar | string>>;
 /**
- * Whether the paths of a selector above a parameter lead into its argument; a text is the argument's name. Of the rest
- * of the arguments nothing is said.
+ * Whether the paths of a parameter decorator's selector lead into its argument; a single string is a name. Rest
+ * parameters are not checked.
  */
 export type ParameterCheck<S, M, Index extends number> = [S] extends [never] ? true : S extends string ? true : [PathsOf<S>] extends [never] ? true : TakenBy<M> extends infer A extends readonly unknown[] ? number extends A["length"] ? true : InArgument<PathsOf<S>, NonNullable<PartOf<A, `${Index}`>>> : true;
 type InArgument<P, T> = Loose<T> extends true ? true : [BadPath<P, T, "tag">] extends [never] ? true : Misses<"this path leads to no value in the argument", BadPath<P, T, "tag">, Found<T, Scalar | string>>;
 /**
- * The constraint of a type parameter whose default is a check of `S`: the default stays when it is a mistake for
- * certain. Otherwise (it is `true`, or depends on a type parameter of the code around) TypeScript takes the constraint
- * instead, `Wrong<string>`, which stands for "nothing to say". As long as `S` is a type parameter itself, the
- * constraint is `unknown`, so that any default may be written.
+ * The constraint of a type parameter whose default is a check of `S`. The default is only used if it is certainly an
+ * error. Otherwise (it is `true`, or depends on an outer type parameter) TypeScript uses the constraint,
+ * `Wrong<string>`, which then means "no error". While `S` is itself a type parameter, the constraint is `unknown`, so
+ * that any default is allowed.
  */
 export type Checked<S> = ((() => S) extends () => "a type parameter" ? true : false) extends false ? Wrong<string> : unknown;
-/** What is wrong when something is for certain, else `T`. */
+/** The error if there certainly is one, else `T`. */
 export type Unless<P, T> = Wrong<string> extends P ? T : P extends Wrong<string> ? P : T;
 export {};
 
 // capture/params.d.ts
 import type { Untyped } from "./selector.js";
-/** A function as params selector: gets the list of the call's arguments. */
+/** A function as params selector; it is passed the list of the call's arguments. */
 export type ArgumentFunction = (args: Untyped) => unknown;
 /**
- * What part of the arguments is taken: names or index paths (`"lr"`, `"1.lr"`), a record that renames them, or a
+ * Which parts of the arguments are logged: names or index paths (`"lr"`, `"1.lr"`), a record that renames them, or a
  * function.
  */
 export type ParamSelector = string | readonly string[] | {
@@ -555,91 +550,91 @@ export type ParamSelector = string | readonly string[] | {
 } | ArgumentFunction;
 
 // capture/selector.d.ts
-/** What is not known when it is written: a decorator's functions are, before the method they are applied to. */
+/** A type that is not known yet: a decorator's functions are written before the method they are applied to. */
 export type Untyped = any;
-/** A function as selector: gets the result (awaited, or one yielded value) and the call's arguments. */
+/** A function as selector; it is passed the result (awaited, or one yielded value) and the call's arguments. */
 export type SelectorFunction<Result = Untyped, Args = Untyped> = (result: Result, args: Args) => unknown;
-/** What part of a result is taken, and under which keys. */
+/** Which parts of a result are logged, and under which keys. */
 export type Selector<Result = Untyped, Args = Untyped> = string | readonly string[] | {
     readonly [key: string]: string | SelectorFunction<Result, Args>;
 } | SelectorFunction<Result, Args>;
-/** Options of `@LogMetric`, second after the selector. */
+/** The options of `@LogMetric`, its second argument. */
 export interface LogMetricOptions<Step = string | SelectorFunction> {
     /**
-     * The step of each value: a path into the result or a function of it. @default the highest step so far of this run
-     * and key, plus one
+     * The step of each value: a path into the result or a function of it. @default one more than the highest step of this
+     * run and key so far
      */
     readonly step?: Step | undefined;
-    /** Put before every key, verbatim, for instance `"train/"`. @default "" */
+    /** Prepended to every key as it is, for example `"train/"`. @default "" */
     readonly prefix?: string | undefined;
-    /** When the value was measured, milliseconds since the epoch or a Date. @default the time of recording */
+    /** When the value was measured: milliseconds since the epoch or a Date. @default the time of recording */
     readonly timestamp?: number | Date | SelectorFunction | undefined;
-    /** Logs only results for which this returns true. @default every result */
+    /** Only logs results for which this returns true. @default every result */
     readonly when?: SelectorFunction | undefined;
-    /** Logs the first of every `n` values of a run and key; the others count as steps. @default 1 */
+    /** Logs the first of every `n` values of a run and key; the others still count as steps. @default 1 */
     readonly everyN?: number | undefined;
     /**
-     * Leaves out values that come sooner than this after the last one logged of a run and key, in milliseconds; they
-     * count as steps. @default 0
+     * Minimum time between two logged values of a run and key, in milliseconds. Values in between are left out but count
+     * as steps. @default 0
      */
     readonly minIntervalMs?: number | undefined;
     /**
-     * Logs no single values but, when the run ends, what they come to, under `<key>.<aggregate>`: `"mean"`, or a list
-     * such as `["mean", "p95"]`. Percentiles are within 1 % of the true ones; values that are not finite are left out.
+     * Logs summaries under `<key>.<aggregate>` when the run ends, instead of single values: `"mean"`, or a list such as
+     * `["mean", "p95"]`. Percentiles are within 1 % of the true ones; values that are not finite are ignored.
      */
     readonly aggregate?: "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99" | readonly ("last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99")[] | undefined;
-    /** What to do with NaN and ±Infinity: `"log"` them as MLflow's own, or `"skip"` them. @default "log" */
+    /** What to do with NaN and ±Infinity: `"log"` them the way MLflow does, or `"skip"` them. @default "log" */
     readonly nonFinite?: "log" | "skip" | undefined;
 }
 
 // capture/type-paths.d.ts
 import type { Untyped } from "./selector.js";
 /**
- * Dotted paths into types: where one leads, and which ones there are. All paths of a type are never spelled out, which
- * would not end for recursive ones.
+ * Dotted paths into types: where a path leads, and which paths exist. The paths of a type are never enumerated
+ * completely, which would not terminate for recursive types.
  */
-/** What a metric can be made of. */
+/** The types that a metric accepts. */
 export type Scalar = number | bigint | boolean;
-/** True for `any`, `unknown`, `never`, `object` and `{}`, about which nothing can be checked. */
+/** True for `any`, `unknown`, `never`, `object` and `{}`, which cannot be checked. */
 export type Loose<T> = unknown extends T ? true : [T] extends [never] ? true : [keyof T] extends [never] ? [object] extends [T] ? true : false : false;
 /**
- * What a path leads to, as `readPath` follows it into a value; `never` where it leads nowhere. Of a union one member
- * that has it is enough.
+ * What a path leads to when `readPath` follows it; `never` if it leads nowhere. In a union, one matching member is
+ * enough.
  */
 type Reach<T, P extends string> = Loose<T> extends true ? unknown : PartOf<T, P> | (P extends `${infer K}.${infer Rest}` ? Deeper<NonNullable<PartOf<T, K>>, Rest> : never);
 type Deeper<T, P extends string> = [T] extends [never] ? never : Reach<T, P>;
-/** What one part of a path leads to: an entry of a map, an element of a list, a field. */
+/** What one part of a path leads to: an entry of a map, an element of a list, or a field. */
 export type PartOf<T, K extends string> = T extends ReadonlyMap<infer Key, infer V> ? K extends `${Key & (string | number)}` ? V : never : K extends keyof T ? T[K] : T extends ArrayLike<infer E> ? K extends `${number}` ? T extends readonly unknown[] ? number extends T["length"] ? E : never : E : never : K extends `${keyof T & (string | number)}` ? ByText<T>[K & keyof ByText<T>] : never;
-/** The fields whose names are numbers or members of an enum, under their texts. */
+/** Fields named by numbers or enum members, under the string form of their names. */
 type ByText<T> = {
     [Name in keyof T as `${Name & (string | number)}`]: T[Name];
 };
-/** What a list or anything else that can be walked along holds; not what would be used up by that. */
+/** The elements of a list or other iterable, except iterators, which would be consumed. */
 type ElementOf<V> = V extends string | {
     next: unknown;
 } ? never : V extends ArrayLike<infer E> ? E : V extends Iterable<infer E> ? E : never;
 /**
- * What a result holds when it is a list, each of whose elements is looked into: an array, a typed array or a set, or
- * something so wide that it may be one.
+ * The elements of a result that is a list, each of which is looked into: an array, a typed array or a set, or a type
+ * wide enough to include one.
  */
 type ListedIn<T> = T extends string | ReadonlyMap<unknown, unknown> ? never : T extends ArrayLike<infer E> | ReadonlySet<infer E> ? E : T extends Iterable<infer E> ? E[] extends T ? E : never : never;
 type Has<V, Kind> = [Extract<V, Kind>] extends [never] ? false : true;
-/** Whether a value can be logged as a metric: a number or the like (also among other things), or a list of them. */
+/** Whether a value can be logged as a metric: a scalar (also as part of a union), or a list of them. */
 type IsMetric<V> = [V] extends [never] ? false : Loose<V> extends true ? true : Has<V, Scalar> extends true ? true : Has<ElementOf<NonNullable<V>>, Scalar>;
 /** Whether a value can be a step. */
 type IsStep<V> = [V] extends [never] ? false : Loose<V> extends true ? true : Has<V, Scalar>;
-/** Whether a value can be a tag or a param: anything but a function. */
+/** Whether a value can be a tag or a param: anything except a function. */
 type IsText<V> = [V] extends [never] ? false : [Exclude<NonNullable<V>, (...args: never) => unknown>] extends [never] ? false : true;
 type Digit = "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9";
 /**
- * Whether a path leads to a metric in one kind of result. Into a list it leads by position, or into each of its
- * elements, of which numbers are taken themselves.
+ * Whether a path leads to a metric in one kind of result. In a list, it leads to a position or into each element;
+ * elements that are numbers are taken themselves.
  */
 type FitsMetric<T, P extends string> = T extends unknown ? [ListedIn<T>] extends [never] ? IsMetric<Reach<T, P>> : P extends `${Digit}${string}` ? IsMetric<Reach<T, P>> : Has<ListedIn<T>, Scalar> extends true ? true : IsMetric<Deeper<NonNullable<ListedIn<T>>, P>> : never;
-/** A step's path leads into each element of a list. */
+/** The path of a step leads into each element of a list. */
 type FitsStep<T, P extends string> = T extends unknown ? [ListedIn<T>] extends [never] ? IsStep<Reach<T, P>> : IsStep<Deeper<NonNullable<ListedIn<T>>, P>> : never;
 type FitsTag<T, P extends string> = T extends unknown ? IsText<Reach<T, P>> : never;
-/** Only what begins with a position can be checked: the compiler does not know the names of arguments. */
+/** Only paths that start with a position can be checked, since the compiler does not know the names of arguments. */
 type FitsParam<A, P extends string> = A extends unknown ? P extends `${Digit}${string}` ? IsText<Reach<A, P>> : true : never;
 interface Fits<T, P extends string> {
     readonly metric: FitsMetric<T, P>;
@@ -647,23 +642,23 @@ interface Fits<T, P extends string> {
     readonly tag: FitsTag<T, P>;
     readonly param: FitsParam<T, P>;
 }
-/** The paths a selector is made of. */
+/** The paths in a selector. */
 export type PathsOf<S> = [S] extends [null | undefined] ? never : S extends string ? S : S extends readonly (infer P)[] ? P : S extends (...args: Untyped) => unknown ? never : S extends object ? Extract<S[keyof S], string> : never;
-/** A path without the mark that what it leads to may be absent. */
+/** A path without its `?` mark. */
 type Bare<P extends string> = P extends `${infer Name}?` ? Name : P;
-/** The paths that do not fit. About a path that is any text nothing can be said. */
+/** The paths that do not fit. Nothing can be said about a path of type `string`. */
 export type BadPath<P, T, Kind extends keyof Fits<unknown, "">> = P extends string ? string extends P ? never : true extends Fits<T, Bare<P>>[Kind] ? never : {} extends Record<P, 1> ? never : P : never;
 /** An object at a path. */
 interface At<Path extends string, T> {
     readonly path: Path;
     readonly value: T;
 }
-/** Names of fields that are written in the type. */
+/** The names of fields that the type spells out. */
 type NamesOf<T> = keyof {
     [K in keyof T as K extends string | number ? string extends K ? never : number extends K ? never : `${K}` : never]: 1;
 };
 type FieldsOf<T> = T extends readonly unknown[] ? Exclude<keyof T, keyof unknown[]> : T extends (...args: never) => unknown ? never : NamesOf<T>;
-/** What has fields to name: an object, and of a list its first element. */
+/** What has named fields: an object; for a list, its first element. */
 type Opened<Path extends string, T> = T extends string | Scalar | ((...args: never) => unknown) | Date ? never : T extends ReadonlyMap<infer K, infer V> ? string extends K ? never : At<Path, Record<Extract<K, string>, V>> : T extends ArrayLike<infer E> ? T extends readonly unknown[] ? number extends T["length"] ? At<`${Path}0.`, NonNullable<E>> : At<Path, T> : never : T extends object ? At<Path, T> : never;
 type LeavesAt<O, Leaf> = O extends At<infer Path, infer T> ? FieldsOf<T> extends infer K extends string ? K extends unknown ? Has<PartOf<T, K>, Leaf> extends true ? `${Path}${K}` : Has<ElementOf<NonNullable<PartOf<T, K>>>, Leaf> extends true ? `${Path}${K}` : never : never : never : never;
 type ObjectsAt<O> = O extends At<infer Path, infer T> ? FieldsOf<T> extends infer K extends string ? K extends unknown ? Loose<PartOf<T, K>> extends true ? never : Opened<`${Path}${K}.`, NonNullable<PartOf<T, K>>> : never : never : never;
@@ -679,9 +674,9 @@ import type { Logger } from "../base/diagnostics.js";
 import type { Redactor } from "../base/text/redact.js";
 import type { RunContext } from "../context/scope-storage.js";
 import { type TrackingStore } from "../contracts/tracking-store.js";
-/** What happens when a `@Log…` method finds neither a run nor a class that opens one. */
+/** What a `@Log…` method does if it finds neither a run nor a class that opens one. */
 export type OutsideRun = "warn" | "throw" | "ignore";
-/** When what is recorded is written down: within a flush interval and at exit, at the end of each turn, or never. */
+/** When recorded data is written to disk: within a flush interval and at exit, at the end of each turn, or never. */
 export type Durability = "exit" | "outbox" | "memory";
 /** How to log in to a server. */
 export type Auth = {
@@ -690,21 +685,21 @@ export type Auth = {
 } | {
     readonly token: string | (() => string | Promise<string>);
 };
-/** How a server's certificate is checked, and the client's own. Paths of PEM files. */
+/** How to verify a server's certificate, and the client certificate. Values are paths of PEM files. */
 export interface TlsOptions {
     /** Certificates to trust instead of Node's. @default MLFLOW_TRACKING_SERVER_CERT_PATH */
     readonly ca?: string | undefined;
-    /** The client's certificate, with its key unless `key` names it. @default MLFLOW_TRACKING_CLIENT_CERT_PATH */
+    /** The client certificate; it includes the key unless `key` is set. @default MLFLOW_TRACKING_CLIENT_CERT_PATH */
     readonly cert?: string | undefined;
     /** The key of `cert`. */
     readonly key?: string | undefined;
     /**
-     * Accepts any certificate: whoever is in between can read and change everything. @default
-     * MLFLOW_TRACKING_INSECURE_TLS, else false
+     * Accepts any certificate: anyone between client and server can read and change all traffic.
+     * @default MLFLOW_TRACKING_INSECURE_TLS, else false
      */
     readonly insecure?: boolean | undefined;
 }
-/** The outboxes on disk. */
+/** Where outboxes are kept on disk, and their limits. */
 export interface OutboxOptions {
     /**
      * @default `pulse-mlflow/outbox` in $XDG_STATE_HOME, else in ~/.local/state (macOS: ~/Library/Application Support,
@@ -712,53 +707,55 @@ export interface OutboxOptions {
      */
     readonly folder?: string | undefined;
     /**
-     * Bound of one tracker's outbox in bytes, 65536 or more. Beyond it the oldest metrics are dropped, then what was set
-     * aside, then whole runs that have ended and are not created yet, the oldest first; when that is not enough, what
-     * comes new waits in memory. @default 1073741824 (1 GiB)
+     * Maximum size of one tracker's outbox in bytes, at least 65536. Beyond it, the oldest metrics are dropped first,
+     * then what was set aside, then whole runs that have ended but are not created yet, oldest first. If that is not
+     * enough, new changes wait in memory. @default 1073741824 (1 GiB)
      */
     readonly maxBytes?: number | undefined;
     /**
-     * Bound of all outboxes in the folder in bytes, 65536 or more; beyond it those of dead trackers are removed, the
-     * oldest first. @default 4294967296 (4 GiB)
+     * Maximum total size of all outboxes in the folder in bytes, at least 65536. Beyond it, outboxes of trackers that are
+     * gone are removed, oldest first. @default 4294967296 (4 GiB)
      */
     readonly maxTotalBytes?: number | undefined;
     /**
-     * Bound in bytes of the files that wait beside one tracker's outbox until they are stored as artifacts; what does not
-     * fit is left out, with a warning. @default 10737418240 (10 GiB)
+     * Maximum total size in bytes of the files that wait beside one tracker's outbox for their upload. Files that do not
+     * fit are left out, with a warning. @default 10737418240 (10 GiB)
      */
     readonly maxArtifactBytes?: number | undefined;
     /**
-     * Outboxes of dead trackers that were last written longer ago are removed, in milliseconds. @default 7776000000 (90
-     * days)
+     * Age in milliseconds, since the last write, at which outboxes of trackers that are gone are removed.
+     * @default 7776000000 (90 days)
      */
     readonly maxAgeMs?: number | undefined;
 }
-/** Credentials for S3, as AWS gives them. */
+/** Credentials for S3, as AWS issues them. */
 export interface S3Credentials {
     readonly accessKeyId: string;
     readonly secretAccessKey: string;
     readonly sessionToken?: string | undefined;
-    /** When they are to be asked for anew. @default never */
+    /** When to ask for new ones. @default never */
     readonly expiration?: Date | undefined;
 }
 /**
- * What becomes an artifact, and where a server may have artifacts kept: it names the place of each run's files, and is
- * not trusted with more than its own.
+ * What is stored as an artifact, and which artifact locations a server may name. The server chooses where each run's
+ * files go; these options limit what it may choose.
  */
 export interface ArtifactsOptions {
     /**
-     * Whether the stack of an error and a param that are too long for MLflow are also stored whole, as files in folder
-     * `pulse`. @default true
+     * Whether error stacks and params that are too long for MLflow are also stored in full (up to 100,000 characters), as
+     * files in the folder `pulse`. @default true
      */
     readonly longTexts?: boolean | undefined;
-    /** Whether a server on another machine may name folders of this one (a disk that both see). @default false */
+    /** Whether a server on another machine may name local folders (for a shared disk). @default false */
     readonly allowLocal?: boolean | undefined;
     /**
-     * The S3 buckets a server may name. @default any, if the environment or `credentials` give this very program access
-     * to S3
+     * The S3 buckets a server may name.
+     * @default any, if the environment or `credentials` give this program access to S3
      */
     readonly buckets?: readonly string[] | undefined;
-    /** Gives credentials for S3, by code only. @default AWS's own variables, files and container credentials */
+    /**
+     * Returns credentials for S3; can only be set in code. @default AWS's own variables, files and container credentials
+     */
     readonly credentials?: (() => S3Credentials | Promise<S3Credentials>) | undefined;
 }
 /**
@@ -774,69 +771,74 @@ export interface PulseConfig {
      */
     readonly trackingUri?: string | undefined;
     /**
-     * Where runs go instead of a tracking URI: a store of your own, by code only. One with a `uri` has an outbox like a
-     * server; of one without, what waits is in memory (`durability` is then `"memory"`). The tracker owns it and closes
-     * it with itself.
+     * A store of your own to use instead of a tracking URI; can only be set in code. A store with a `uri` gets an outbox,
+     * like a server; for one without, changes wait in memory (`durability` is then `"memory"`). The tracker owns the
+     * store and closes it on shutdown.
      * @experimental
      */
     readonly store?: TrackingStore | undefined;
     /**
-     * The experiment of runs that name none, at most 256 characters.
+     * The experiment of runs that do not name one, at most 256 characters.
      * @default MLFLOW_EXPERIMENT_NAME, else MLFLOW_EXPERIMENT_ID, else a tracked class's name, else MLflow's "Default"
      */
     readonly experiment?: string | undefined;
     /**
-     * Milliseconds that `flush()`, `shutdown()` and the end of the process go on after the store last accepted something.
-     * @default 3000
+     * How long `flush()`, `shutdown()` and process exit keep trying after the store last accepted something, in
+     * milliseconds. @default 3000
      */
     readonly exitTimeoutMs?: number | undefined;
     /**
-     * How to log in to a server: a user with a password, a token, or a function that gives one (asked again when the
-     * server refuses it).
-     * @default MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, each else from ~/.mlflow/credentials; else
+     * How to log in to a server: a user name and password, a token, or a function that returns a token (called again if
+     * the server refuses it).
+     * @default MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, each falling back to ~/.mlflow/credentials; else
      * MLFLOW_TRACKING_TOKEN
      */
     readonly auth?: Auth | undefined;
-    /** Further headers of every request to a server. */
+    /** Additional headers for every request to a server. */
     readonly headers?: Readonly<Record<string, string>> | undefined;
-    /** How a server's certificate is checked, and the client's own. */
+    /** How to verify a server's certificate, and the client certificate. */
     readonly tls?: TlsOptions | undefined;
-    /** The workspace of an MLflow server that has them. @default MLFLOW_WORKSPACE */
+    /** The workspace, for MLflow servers that have workspaces. @default MLFLOW_WORKSPACE */
     readonly workspace?: string | undefined;
-    /** How long one request may take, in milliseconds. @default MLFLOW_HTTP_REQUEST_TIMEOUT (seconds), else 30000 */
+    /** Timeout of one request in milliseconds. @default MLFLOW_HTTP_REQUEST_TIMEOUT (seconds), else 30000 */
     readonly requestTimeoutMs?: number | undefined;
     /**
-     * What a crash may cost. `"exit"`: what the store has not taken within `flushIntervalMs` is written to an outbox on
-     * disk, everything is at exit. `"outbox"`: everything is, at the end of each turn of the event loop. `"memory"`:
-     * nothing is ever written, and what a server fails on seven times, while it takes others, is dropped (`rejected` in
-     * `stats()`).
+     * What a crash may lose. `"exit"`: what the store has not accepted within `flushIntervalMs` is written to an outbox
+     * on disk, and so is everything pending at exit. `"outbox"`: everything is written at the end of each turn of the
+     * event loop. `"memory"`: nothing is ever written, and a change that a server fails on seven times, while it accepts
+     * others, is dropped (`rejected` in `stats()`).
      * @default "exit"
      */
     readonly durability?: "exit" | "outbox" | "memory" | undefined;
-    /** What becomes an artifact, and where a server may have artifacts kept. */
+    /** What is stored as an artifact, and which artifact locations a server may name. */
     readonly artifacts?: ArtifactsOptions | undefined;
-    /** Where outboxes lie and how large one may grow. */
+    /** Where outboxes are kept, and how large they may grow. */
     readonly outbox?: OutboxOptions | undefined;
-    /** See `durability`; milliseconds. @default 1000 */
+    /**
+     * How long recorded changes may stay in memory until they are stored or written to the outbox, in milliseconds; see
+     * `durability`. @default 1000
+     */
     readonly flushIntervalMs?: number | undefined;
-    /** Bound in bytes of what waits in memory for the store. @default 67108864 (64 MiB) */
+    /** Maximum size in bytes of the changes waiting in memory for the store. @default 67108864 (64 MiB) */
     readonly maxPendingBytes?: number | undefined;
     /**
-     * Secrets in params, tags and error texts: `true` for the built-in rules, a function to go on after them, `false` to
-     * store them. @default true
+     * How secrets in params, tags and error texts are handled: `true` applies the built-in rules, a function runs after
+     * them, `false` stores secrets as they are. @default true
      */
     readonly redact?: boolean | Redactor | undefined;
     /**
-     * How the open run is carried along a call, for the whole process: `clsHookedContext()` of `pulse-mlflow/cls-hooked`.
+     * How the open run follows a call, for the whole process; for example `clsHookedContext()` of
+     * `pulse-mlflow/cls-hooked`.
      * @default AsyncLocalStorage
      */
     readonly context?: RunContext | undefined;
     /**
-     * The share of top-level runs that are recorded, from 0 to 1, beside what decorators and calls say themselves: of a
-     * method with `sample: 0.5` half of that. Runs that fail are always recorded. A tracker's `set` changes it. @default 1
+     * The share of top-level runs to record, from 0 to 1. It is multiplied with the `sample` of a decorator or call: with
+     * `0.5` here, a method with `sample: 0.5` records a quarter. Failed runs are always recorded. `set()` of a tracker
+     * changes it. @default 1
      */
     readonly sample?: number | undefined;
-    /** Problems throw instead of warning: for tests. @default false */
+    /** Whether problems throw instead of warning; meant for tests. @default false */
     readonly strict?: boolean | undefined;
     /** Where warnings go. @default console */
     readonly logger?: Logger | undefined;
@@ -845,106 +847,106 @@ export interface PulseConfig {
 }
 
 // context/scope-storage.d.ts
-/** Carries one value along a call and everything asynchronous that it starts. */
+/** Carries a value through a call and all asynchronous work it starts. */
 export interface ScopeStorage<T> {
-    /** The value of the innermost `run` this code was started in, or undefined outside. */
+    /** Returns the value of the innermost enclosing `run`, or undefined outside. */
     get(): T | undefined;
-    /** Calls `fn` with `value` in force inside it and in all it starts; outside nothing changes. */
+    /** Calls `fn` with `value` as the current value, also for everything it starts; code outside is not affected. */
     run<R>(value: T | undefined, fn: () => R): R;
 }
-/** How the open run is carried along; what it carries is opaque. */
+/** Carries the open run through calls. The value is opaque. */
 export type RunContext = ScopeStorage<unknown>;
 
 // contracts/artifact-repository.d.ts
 /// <reference types="node" />
 import type { Readable } from "node:stream";
 /**
- * What is to be stored. It can be read as often as it takes, in parts too, and gives the same each time.
+ * The bytes of a file to store. They can be read any number of times, whole or in parts, and are the same each time.
  * @experimental
  */
 export interface ArtifactContent {
-    /** In bytes. */
+    /** Size in bytes. */
     readonly size: number;
-    /** The bytes from `start` up to, and without, `end`. */
+    /** Opens a stream of the bytes from `start` (inclusive) to `end` (exclusive). */
     open(start: number, end: number): Readable;
-    /** All of it before it returns, where that can be done; for the process's exit. */
+    /** Reads the whole content synchronously, for use at process exit. Absent if that is not possible. */
     readSync?(): Uint8Array;
 }
 /**
- * A file or folder of a repository.
+ * A file or folder in a repository.
  * @experimental
  */
 export interface ArtifactInfo {
-    /** From the repository's root, with `/`. */
+    /** Relative to the repository's root, with `/` as the separator. */
     readonly path: string;
     readonly isDir: boolean;
-    /** In bytes; undefined for folders, and where the repository does not say. */
+    /** Size in bytes; undefined for folders, and if the repository does not report it. */
     readonly size: number | undefined;
 }
 /**
- * How an upload is done.
+ * Options of one upload.
  * @experimental
  */
 export interface UploadOptions {
     /**
-     * Ends it, and takes away what is stored of it so far, that of `state` included; the promise then rejects with the
-     * signal's reason.
+     * Aborts the upload and removes whatever has been stored of it so far, including what `state` refers to. The promise
+     * then rejects with the signal's reason.
      */
     readonly signal?: AbortSignal | undefined;
     /**
-     * What `onState` was told last of the same upload, by this process or an earlier one: it goes on from there. @default
-     * from the beginning
+     * The last value passed to `onState` for the same upload, by this process or an earlier one; the upload resumes
+     * there.
+     * @default start from the beginning
      */
     readonly state?: unknown;
     /**
-     * Called with what has to be kept to go on later (a JSON value), whenever a part is stored; with undefined when there
-     * is nothing to go on with any more. It may let in whoever has it to that one upload for an hour (addresses of parts
-     * that are signed): it is to be kept as the file itself is. Without this, an upload that fails takes away what is
-     * stored of it.
+     * Called with the state needed to resume later (a JSON value) whenever a part has been stored, and with undefined
+     * once there is nothing left to resume. The state may contain signed part URLs, which grant access to this upload for
+     * an hour: protect it like the file itself. Without this callback, a failed upload removes what it has stored.
      */
     readonly onState?: ((state: unknown) => void) | undefined;
-    /** Called with the bytes stored so far, or sent to be stored. */
+    /** Called with the number of bytes stored, or sent, so far. */
     readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 /**
- * Where the files of a run are kept. `upload` is idempotent: the same again ends the same, a file is there whole or not
- * at all.
+ * Stores the files of a run. `upload` is idempotent: repeating it gives the same result, and a file is either stored
+ * completely or not at all.
  *
- * What fails rejects with a `PulseError`, whose code says what follows: `STORE_UNAVAILABLE`, `STORE_BUSY`,
- * `SERVER_ERROR`, `TLS_FAILED`, `UNAUTHORIZED`, `NO_MLFLOW`, `NOT_WRITABLE`, `DISK_FULL`: the same again later;
- * `FORBIDDEN`: not with these credentials; `REJECTED`: never; `ARTIFACT_NOT_FOUND`: there is no such file. Paths are
- * relative to the root, with `/`, already checked by `artifactPath`.
+ * Failures reject with a `PulseError`. Its code says whether to retry: `STORE_UNAVAILABLE`, `STORE_BUSY`,
+ * `SERVER_ERROR`, `TLS_FAILED`, `UNAUTHORIZED`, `NO_MLFLOW`, `NOT_WRITABLE` and `DISK_FULL` can be retried later;
+ * `FORBIDDEN` fails with these credentials; `REJECTED` always fails; `ARTIFACT_NOT_FOUND` means that the file does not
+ * exist. Paths are relative to the root, with `/`, and already checked by `artifactPath`.
  * @experimental It may still change in a minor version.
  */
 export interface ArtifactRepository {
-    /** The root's URI, without credentials. */
+    /** The URI of the root, without credentials. */
     readonly uri: string;
-    /** Stores a file, in place of one that is there. */
+    /** Stores a file, replacing an existing one. */
     upload(path: string, content: ArtifactContent, options?: UploadOptions): Promise<void>;
-    /** The same before it returns; for the process's exit. */
+    /** Stores a file synchronously, for use at process exit. */
     uploadSync?(path: string, content: ArtifactContent): void;
     /**
-     * What a folder holds, in the order of names, without what lies deeper; empty when there is no such folder. @default
-     * the root
+     * Lists the direct children of a folder, sorted by name; empty if the folder does not exist.
+     * @default the root
      */
     list(path?: string): Promise<readonly ArtifactInfo[]>;
-    /** A file's bytes, from `start` on. */
+    /** Reads a file from byte `start` on. */
     read(path: string, start?: number): Promise<Readable>;
-    /** Lets go of connections; idempotent. */
+    /** Closes connections. Idempotent. */
     close(): void;
 }
 
 // contracts/tracking-reader.d.ts
 import type { DatasetInput } from "../base/entities.js";
 /**
- * A run as a store has it.
+ * A run as it is stored.
  * @experimental
  */
 export interface ReadRun {
-    /** The experiment's name. */
+    /** The name of its experiment. */
     readonly experiment: string;
     readonly name: string;
-    /** In MLflow's words: `RUNNING`, `FINISHED`, `FAILED`, `KILLED`. */
+    /** MLflow's status: `RUNNING`, `FINISHED`, `FAILED` or `KILLED`. */
     readonly status: string;
     /** Milliseconds since the epoch. */
     readonly startTime: number;
@@ -952,17 +954,17 @@ export interface ReadRun {
     readonly endTime: number | null;
     readonly params: Readonly<Record<string, string>>;
     readonly tags: Readonly<Record<string, string>>;
-    /** Every point of every metric, by step, timestamp and value. */
+    /** Every value of every metric, as a tuple of step, timestamp and value. */
     readonly metrics: Readonly<Record<string, readonly (readonly [step: number, timestamp: number, value: number])[]>>;
-    /** The datasets it has used, each once. @default none */
+    /** The datasets it used, without duplicates. @default none */
     readonly inputs?: readonly DatasetInput[] | undefined;
 }
 /**
- * Where stored runs are read: what a store may offer beside being a `TrackingStore`.
- * @experimental It holds what is there today and will grow.
+ * Reads stored runs. A `TrackingStore` may implement this as well.
+ * @experimental It covers what exists today and will grow.
  */
 export interface TrackingReader {
-    /** One run, by the id the store has given it; undefined when there is none. */
+    /** Reads one run by its id in the store; undefined if there is no such run. */
     readRun(runId: string): Promise<ReadRun | undefined>;
 }
 
@@ -971,27 +973,31 @@ import type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } 
 import { PulseError } from "../base/errors.js";
 import type { ArtifactRepository } from "./artifact-repository.js";
 /**
- * How a run starts.
+ * The start of a run.
  * @experimental
  */
 export interface RunStart {
-    /** Also the run's tag `mlflow.runName`; when that is set later, the run has another name. */
+    /** Also stored as the tag `mlflow.runName`; setting that tag later renames the run. */
     readonly name: string;
     /** Milliseconds since the epoch. */
     readonly startTime: number;
     readonly userId: string;
-    /** Tags every run of this process carries (`mlflow.user`, `mlflow.source.*`); shared between runs, never changed. */
+    /**
+     * Tags shared by all runs of this process (`mlflow.user`, `mlflow.source.*`). The array is shared and never modified.
+     */
     readonly sourceTags: readonly Tag[];
-    /** The parent's `runKey`, when this is a child run: tag `mlflow.parentRunId` has its id. */
+    /**
+     * The parent's `runKey` if this is a child run. The store writes the parent's id into the tag `mlflow.parentRunId`.
+     */
     readonly parentKey: string | undefined;
     /**
-     * The run exists in the store already, `runKey` is its id there, and it is opened again: `RUNNING`, without an end.
-     * The rest here is of no account.
+     * The run already exists in the store under the id `runKey`: reopen it with status `RUNNING` and no end time, and
+     * ignore the other fields.
      */
     readonly resume: boolean;
 }
 /**
- * How a run ends.
+ * The end of a run.
  * @experimental
  */
 export interface RunEnd {
@@ -999,47 +1005,47 @@ export interface RunEnd {
     /** Milliseconds since the epoch. */
     readonly endTime: number;
     /**
-     * Only if nobody has ended it yet; its end is then no earlier than its last metric. For runs whose process died: one
-     * that is not there was never created, and nothing is to be done.
+     * Only end the run if it is still running, no earlier than its last metric. Used for runs whose process died. If the
+     * store does not know the run, it was never created: do nothing.
      */
     readonly ifRunning?: boolean | undefined;
 }
 /**
- * The ids under which the store knows a run.
+ * The ids that the store assigned to a run.
  * @experimental
  */
 export interface StoredIds {
     readonly runId: string;
     readonly experimentId: string;
-    /** The run had to be created a second time, because nobody knows what became of the first: there may be a twin. */
+    /**
+     * The run was created a second time because the outcome of the first attempt is unknown, so a duplicate may exist.
+     */
     readonly recreated?: boolean | undefined;
 }
 /**
- * What was recorded of one run since its last change. A store uses of it what it can; the ids it gave come back with
- * every later change.
+ * What was recorded of one run since its previous change. A store uses what it supports; the ids it returns are passed
+ * with every later change.
  * @experimental
  */
 export interface RunChange {
-    /**
-     * The run's id on our side, 32 hex digits, the same in every change of the run. A store may take it for its own id.
-     */
+    /** The run's id on our side: 32 hex digits, the same in every change of the run. A store may use it as its own id. */
     readonly runKey: string;
     /**
-     * By name, and made when there is none of that name; or by the id of one that exists; or, before either, that of
-     * another run (`of`).
+     * Given by name (created if it does not exist) or by the id of an existing experiment. If `of` is set, the experiment
+     * of that run takes precedence.
      */
     readonly experiment: ExperimentRef;
-    /** What the store answered to the run's creation; undefined before it, and where that was forgotten. */
+    /** The ids the store returned when the run was created; undefined before that, and if they were lost. */
     readonly ids: StoredIds | undefined;
-    /** The store's id of the parent, where it is known; a child is created after it. */
+    /** The parent's id in the store, if known. A child is created after its parent. */
     readonly parentId: string | undefined;
     /**
-     * The creation, or this very change, was handed over before, and nobody knows what became of it: a store that gives
-     * ids of its own looks first whether the run is there. It says nothing about whether anything arrived; and other
-     * changes may come again without it.
+     * The creation, or this very change, was passed to the store before, and the outcome is unknown. A store that assigns
+     * its own ids must first look whether the run exists. It does not mean that anything arrived, and other changes may
+     * be repeated without this flag.
      */
     readonly attempted: boolean;
-    /** The run is to be made; undefined when it was. */
+    /** Set if the run has to be created; undefined afterwards. */
     readonly create: RunStart | undefined;
     readonly metrics: readonly Metric[];
     readonly params: readonly Param[];
@@ -1048,151 +1054,146 @@ export interface RunChange {
     readonly end: RunEnd | undefined;
 }
 /**
- * Items of a change that the store will never take; it has the others.
+ * Items of a change that the store will never accept. Everything else in the change was stored.
  * @experimental
  */
 export interface RefusedItems {
     readonly what: "metric" | "param" | "tag" | "input";
     readonly key: string;
-    /** How many of the change's items these are; 0 for what is part of the run's start. */
+    /** How many of the change's items this covers; 0 for something that belongs to the run's start. */
     readonly items: number;
     readonly error: PulseError;
 }
 /**
- * What became of one change. The `error` is a `PulseError`, whose code says what people can do: of a store that is away
- * `STORE_UNAVAILABLE`, `STORE_BUSY` (a lock; said only when it lasts) or, where somebody must mend something first,
- * another one that is not `retryable` (`UNAUTHORIZED`, `NOT_WRITABLE`, …; `logExperiment` then rejects at once); of a
- * change that is rejected `EXPERIMENT_NOT_FOUND`, `EXPERIMENT_DELETED`, `RUN_NOT_FOUND`, `RUN_DELETED`, else
- * `REJECTED`.
+ * The result of applying one change. The code of `error`, a `PulseError`, tells the cause. If the store is away, it is
+ * `STORE_UNAVAILABLE`, `STORE_BUSY` (locked for longer than a moment) or, if someone has to fix something first, a code
+ * that is not `retryable` (`UNAUTHORIZED`, `NOT_WRITABLE`, …; `logExperiment` then rejects at once). If the change is
+ * rejected, it is `EXPERIMENT_NOT_FOUND`, `EXPERIMENT_DELETED`, `RUN_NOT_FOUND`, `RUN_DELETED` or else `REJECTED`.
  * @experimental
  */
 export type Outcome = 
-/** It is stored, all but `refused`; `ids` after a creation. */
+/** Stored, except for `refused`; `ids` are set after a creation. */
 {
     readonly kind: "done";
     readonly ids?: StoredIds;
     readonly refused?: readonly RefusedItems[];
 }
-/** The store failed on this change and may take others: the same again later. */
+/** The store failed on this change but may accept others. Retry it later. */
  | {
     readonly kind: "retry";
     readonly error: PulseError;
 }
-/** The store itself cannot be used, nothing is wrong with the change; it says when to ask again, if it knows. */
+/** The store itself is unavailable and the change is fine. `afterMs` is when to retry, in milliseconds, if known. */
  | {
     readonly kind: "away";
     readonly error: PulseError;
     readonly afterMs?: number | undefined;
 }
 /**
- * The experiment or run of this change may not be written with these credentials, which the store accepts elsewhere:
- * it waits apart with others of its experiment, and everything else goes on.
+ * These credentials may not write to the experiment or run of this change, but work elsewhere. The changes of that
+ * experiment wait on their own, and everything else continues.
  */
  | {
     readonly kind: "denied";
     readonly error: PulseError;
 }
-/** These params have another value already; the change without them is to be applied again. */
+/** These params already have other values. The change is applied again without them. */
  | {
     readonly kind: "conflict";
     readonly params: readonly string[];
 }
-/** The store will never take this change. */
+/** The store will never accept this change. */
  | {
     readonly kind: "rejected";
     readonly error: PulseError;
 };
 /**
- * What a probe has found out, for people.
+ * A result of a probe, for people to read.
  * @experimental
  */
 export interface Finding {
-    /** What was looked at, in a word or two. */
+    /** What was checked, in a word or two. */
     readonly what: string;
-    /** `bad` is a reason why nothing can be stored; `note` is worth knowing. */
+    /** `bad`: nothing can be stored. `note`: worth knowing. */
     readonly verdict: "ok" | "note" | "bad";
     readonly detail: string;
-    /** What to do about it. */
+    /** How to fix it. */
     readonly todo?: string | undefined;
 }
 /**
- * How far a probe may go.
+ * Options of a probe.
  * @experimental
  */
 export interface ProbeOptions {
-    /** Also writes a run into experiment "pulse-mlflow doctor", and takes it away again where that can be done. */
+    /** Also write a run into the experiment "pulse-mlflow doctor", and delete it again if possible. */
     readonly write: boolean;
 }
 /**
- * Where the files of a run are kept.
+ * Where the files of a run are stored.
  * @experimental
  */
 export type ArtifactPlace = string | ArtifactRepository | undefined;
 /**
- * Where run changes go. `apply` is idempotent: the changes of a run, replayed in order from any earlier point, end in
- * the same state; retry and replay after a crash rely on exactly this. What comes again may be cut otherwise, two
- * changes as one or one as two, so what is there is told by its items: a param or tag by its key, a point by key, step,
- * timestamp and value, a dataset by name and digest.
+ * Stores run changes. `apply` is idempotent: replaying the changes of a run, in order, from any earlier point leads to
+ * the same state; retries and the replay after a crash rely on exactly this. Replayed changes may be split or merged
+ * differently, so recognise what is already stored by its items: a param or tag by its key, a metric value by key,
+ * step, timestamp and value, a dataset by name and digest.
  *
- * Only `apply` and `close` must be there. `trackingStoreContract` of `pulse-mlflow/testing` tests what a store
- * promises.
+ * Only `apply` and `close` are required. `trackingStoreContract` of `pulse-mlflow/testing` tests what a store promises.
  * @experimental It may still change in a minor version.
  */
 export interface TrackingStore {
     /**
-     * The store's address, absolute and always the same for the same place: what the store does not take is kept on disk
-     * under it (an outbox), for this process and for later ones, in whatever folder they run. Credentials in it are
-     * hidden. Of these the user's name in `scheme://user:password@host` tells two places apart; what differs in nothing
-     * but passwords, tokens and keys is one. Without an address, what waits is only ever in memory.
+     * The store's address: absolute, and always the same for the same place. Changes that the store has not accepted are
+     * kept on disk under it (in an outbox), for this process and later ones, whatever folder they run in. Credentials in
+     * it are hidden. Two addresses that differ only in passwords, tokens or keys are the same place; a different user
+     * name in `scheme://user:password@host` is a different place. Without an address, changes wait in memory only.
      */
     readonly uri?: string | undefined;
     /**
-     * Most items one `apply` should get (a run's start, its end, each metric, param and tag is one): bounds how long a
-     * store that works on the event loop holds it. A single change may hold more. @default 1000
+     * Maximum number of items per `apply` (a run's start, its end, and each metric, param, tag and dataset count as one).
+     * Limits how long a store that works on the event loop blocks it. A single change may exceed it. @default 1000
      */
     readonly batchItems?: number | undefined;
-    /** Most runs one `apply` should get. @default any number */
+    /** Maximum number of runs per `apply`. @default no limit */
     readonly batchRuns?: number | undefined;
-    /** How many calls of `apply` may be under way at once; never two for the same run. @default 1 */
+    /** How many calls of `apply` may be in flight at once; never two for the same run. @default 1 */
     readonly width?: number | undefined;
     /**
-     * What it holds is gone with the process: nothing is kept on disk for it, and the end of the process does not wait
-     * for it. @default false
+     * Whether its contents are lost when the process ends. Nothing is then kept on disk for it, and process exit does not
+     * wait for it. @default false
      */
     readonly volatile?: boolean | undefined;
     /**
-     * Applies changes, each of another run, and says what became of each, in the same order; what it is given, it does
-     * not change. Never rejects for a change's sake: a rejected promise means that the store is away, and all of them
-     * come again.
+     * Applies changes, each of a different run, and returns one outcome per change, in the same order. Must not modify
+     * the changes. Never rejects because of a single change: a rejection means that the store is away, and all the
+     * changes are passed again.
      */
     apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
     /**
-     * The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. What
-     * it throws means: away.
+     * Applies changes synchronously, waiting for locks for at most `waitMs` milliseconds. Used at process exit and when
+     * memory is full. If it throws, the store is away.
      */
     applySync?(changes: readonly RunChange[], waitMs: number): readonly Outcome[];
     /**
-     * Where the files of a run are kept: the root's URI, or a repository of the store's own; undefined where they are
-     * forgotten. Commands know a run by its id alone: `experimentId` is empty then.
-     * @default there is no place for files: each is refused
+     * Returns where the files of a run are stored: the URI of the root, or a repository of the store's own; undefined if
+     * files are discarded. Commands know only the run's id: `experimentId` is then empty.
+     * @default files are not supported: each is refused
      */
     artifactsOf?(ids: StoredIds): ArtifactPlace | Promise<ArtifactPlace>;
     /**
-     * What the store has of one of a run's tags, which others may have set, too; undefined where it has none.
-     * @default not known: what a resumed run adds to such a tag takes the place of what is there
+     * Returns the stored value of one of a run's tags, which others may have set, too; undefined if there is none.
+     * @default unknown: when a resumed run appends to such a tag, the stored value is overwritten
      */
     tagOf?(ids: StoredIds, key: string): string | undefined | Promise<string | undefined>;
-    /** The page where people look at a run, when there is one. */
+    /** Returns the URL of the run's page, for stores that have a user interface. */
     runUrl?(ids: StoredIds): string;
-    /**
-     * Whether it has something to look after that nobody waits for: `settle` does it now, in a few seconds at most.
-     * `close` does so, too.
-     */
+    /** Whether there is background work to finish. `settle` does it now, within a few seconds; so does `close`. */
     readonly unsettled?: boolean | undefined;
     settle?(): Promise<void>;
-    /** Looks whether the store can be used, for `pulse-mlflow doctor`; changes nothing unless told to. */
+    /** Checks whether the store can be used, for `pulse-mlflow doctor`. Changes nothing unless `options.write` is set. */
     probe?(options: ProbeOptions): Promise<readonly Finding[]>;
-    /** Lets go of files and connections; idempotent. */
+    /** Closes files and connections. Idempotent. */
     close(): Promise<void>;
 }
 
@@ -2192,27 +2193,27 @@ export interface MetricOptions {
 // stores/registry.d.ts
 import { type TrackingStore } from "../contracts/tracking-store.js";
 /**
- * What a store is given beside its URI.
+ * Options passed to a store maker.
  * @experimental
  */
 export interface StoreOptions {
-    /** How long one attempt to store something may take, in milliseconds. */
+    /** Timeout of one attempt to store something, in milliseconds. */
     readonly requestTimeoutMs: number;
 }
 /**
- * Makes the store that a tracking URI names, a new one for each call: each tracker closes its own. It opens nothing
- * before the first change. It is given the URI as it stands, with what credentials are in it, and no others.
+ * Creates the store for a tracking URI; a new one for each call, because each tracker closes its own. The store must
+ * open nothing before the first change. The URI is passed as configured, including any credentials in it, and no other
+ * credentials are passed.
  * @throws an error that says what is wrong with the URI.
  * @experimental
  */
 export type StoreMaker = (uri: string, options: StoreOptions) => TrackingStore;
 /**
- * Has tracking URIs of a scheme go to a store of your own, in the whole process, from now on: `jsonl:./runs.jsonl` for
- * scheme `"jsonl"`. Call it before the first run; what is recorded earlier for such a URI is refused. Registering a
- * scheme again replaces what was there; trackers that exist keep their store. Schemes of MLflow that are not there yet
- * (`postgresql`, `databricks`, …) may be registered until a later release brings its own store for them.
- * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is
- * no function.
+ * Uses a store of your own for tracking URIs of a scheme, in the whole process: `jsonl:./runs.jsonl` for the scheme
+ * `"jsonl"`. Call it before the first run; anything recorded for such a URI before is refused. Registering a scheme
+ * again replaces the maker, but existing trackers keep their store. Schemes of MLflow that are not supported yet
+ * (`postgresql`, `databricks`, …) may be registered until a later release supports them.
+ * @throws PulseError `INVALID_OPTION` if the scheme is invalid or built in, or if `make` is not a function.
  * @experimental
  * @example
  * ```ts

@@ -40,10 +40,10 @@ test("wrong arguments are answered with what may be meant", () => {
   const mistakes: [() => unknown, RegExp][] = [
     [
       () => tracked({ experiment: "S" } as Any, (() => 1) as Any),
-      /fn must be a function; got \{"experiment":"S"\}: the function comes first, options behind it/,
+      /fn must be a function; got \{"experiment":"S"\}: the function comes first, then the options/,
     ],
-    [() => bind(3 as Any), /fn must be a function; got 3: give the function itself/],
-    [() => withRun({}, Promise.resolve(1) as Any), /got a promise: give the function itself/],
+    [() => bind(3 as Any), /fn must be a function; got 3: pass the function itself/],
+    [() => withRun({}, Promise.resolve(1) as Any), /got a promise: pass the function itself/],
     [() => startRun("S" as Any), /options must be an object, as in startRun\(\{ experiment: "S" \}\); got "S"/],
     [() => withRun("S" as Any, () => 1), /as in withRun\(\{ experiment: "S" \}, fn\)/],
     [() => tracked(() => 1, "S" as Any), /as in tracked\(fn, \{ experiment: "S" \}\)/],
@@ -60,7 +60,7 @@ test("wrong arguments are answered with what may be meant", () => {
     [() => withRun({ name: "x" } as Any, () => 1), /there is no option "name"\. Did you mean "runName"/],
     [
       () => tracked("E" as Any, (() => 1) as Any),
-      /fn must be a function; got "E": the function comes first, options behind it, as in tracked\(/,
+      /fn must be a function; got "E": the function comes first, then the options, as in tracked\(/,
     ],
     [
       () => withRun({ metrics: { loss: 0.42 } } as Any, () => 1),
@@ -74,7 +74,7 @@ test("wrong arguments are answered with what may be meant", () => {
     [() => TrackedRun((() => 1) as Any), /to wrap a function use tracked\(fn, options\)/],
     [
       () => (LogArtifact as Any)("out.json", "conf"),
-      /LogArtifact takes one argument; got "conf" behind it: the content is selected by a record/,
+      /LogArtifact takes one argument; got "conf" as the second: the content is picked by a record/,
     ],
     [() => LogArtifact("s-{epoch}.txt"), /only \{step\} is filled in, not \{epoch\}/],
   ];
@@ -87,7 +87,7 @@ test("wrong configurations are answered likewise, without their content", () => 
     [{ trackingUri: "memory" }, /has no colon\. Did you mean "memory:"/],
     [
       { trackingUri: "http://h:5000/api/2.0/mlflow/runs" },
-      /is an address of its API; the root of the server is needed\. Did you mean "http:\/\/h:5000"/,
+      /is an address of the server's API; use the root of the server\. Did you mean "http:\/\/h:5000"/,
     ],
     [{ auth: { token: process.env["NOT_SET"] } }, /got one whose token is undefined/],
     [{ headers: { "X Y": "secret-value" } }, /got one with the name "X Y"\.$/],
@@ -155,10 +155,10 @@ test("left-out values are reported, with other advice for an assignment", async 
   const said = tracker.warnings.join("\n");
   assert.equal(tracker.warnings.length, 3, said);
   assert.match(said, /metric "big" is too large for a number; Infinity is logged/);
-  assert.match(said, /assign inside a tracked method or withRun\(\)\. outsideRun: "ignore" is silent/);
+  assert.match(said, /assign inside a tracked method or withRun\(\)\. Set outsideRun: "ignore" to silence this/);
   assert.match(
     said,
-    /leads to the text "0\.4", not to a number\. Return a number, or make one of it: \{ "loss": \(r\) => Number\(r\.loss\) \}/,
+    /leads to the string "0\.4", not a number\. Return a number, or convert it: \{ "loss": \(r\) => Number\(r\.loss\) \}/,
   );
 });
 
@@ -209,7 +209,7 @@ test("two @TrackedExperiment on one class are reported", async () => {
 test("double variables, withheld credentials and logging after shutdown are reported", async () => {
   assert.match(
     doubleExperiment({ MLFLOW_EXPERIMENT_NAME: "foo", MLFLOW_EXPERIMENT_ID: "1" }) ?? "",
-    /are both set: the name counts, "foo", and the id is not read/,
+    /are both set: the name, "foo", is used and the id is ignored/,
   );
   assert.equal(doubleExperiment({ MLFLOW_EXPERIMENT_NAME: "foo" }), undefined);
   const env = { MLFLOW_TRACKING_USERNAME: "u", MLFLOW_TRACKING_PASSWORD: "p" };
@@ -386,9 +386,9 @@ test("numbers as texts and streams are named where no number was found", async (
   const said = tracker.warnings.join("\n");
   assert.match(
     said,
-    /Odd\.texts: no number was found: it gave an object whose loss is a text\. Return it as numbers, or give a function: \(result\) => Number\(result\.loss\)/,
+    /Odd\.texts: no number was found: it returned an object whose loss is a string\. Return it as numbers, or use a function: \(result\) => Number\(result\.loss\)/,
   );
-  assert.match(said, /Odd\.stream: no number was found: it gave a stream\. Only generators are followed/);
+  assert.match(said, /Odd\.stream: no number was found: it returned a stream\. Only generators are followed/);
 });
 
 test("a metric close to one of a schema's is reported, others are not", async () => {

@@ -57,12 +57,12 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
   [() => loose(createTracker)({ strict: 1 }), /^createTracker: strict must be true or false; got 1\.$/],
   [
     () => loose(bind)(3),
-    /^bind: fn must be a function; got 3: give the function itself, not what a call of it gives\.$/,
+    /^bind: fn must be a function; got 3: pass the function itself, not the result of calling it\.$/,
   ],
   [() => loose(bind)(), /^bind: fn must be a function; got undefined\.$/],
   [
     () => loose(tracked)({ password: "hunter2" }),
-    /^tracked: fn must be a function; got \{"password":"\[redacted\]"\}: the function comes first, options behind it, as in tracked\(fn, \{ experiment: "Sweep" \}\)\.$/,
+    /^tracked: fn must be a function; got \{"password":"\[redacted\]"\}: the function comes first, then the options, as in tracked\(fn, \{ experiment: "Sweep" \}\)\.$/,
   ],
   [() => loose(tracked)(() => 1, { smaple: 1 }), /^tracked: there is no option "smaple"\. Did you mean "sample"\?/],
   [
@@ -79,7 +79,7 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
   [() => loose(startRun)({ runName: 5 }), /^startRun: runName must be a string; got 5\.$/],
   [
     () => loose(tracker.run)(5),
-    /^tracker\.run: fn must be a function; got 5: give the function itself, not what a call of it gives\.$/,
+    /^tracker\.run: fn must be a function; got 5: pass the function itself, not the result of calling it\.$/,
   ],
   [() => loose(tracker.withRun)({}), /^withRun: fn must be a function/],
   [() => loose(tracker.tracked)(), /^tracked: fn must be a function/],
@@ -114,17 +114,17 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
   ],
   [() => loose(entry.LogMetric)(5), /^LogMetric: the selector must be .*; got 5\.$/],
   [() => loose(entry.LogMetric)(["a", 7]), /^LogMetric: path 2 of the selector must be a path; got 7\.$/],
-  [() => loose(entry.LogMetric)([]), /^LogMetric: the selector must be a list of paths, one at least; got \[\]\.$/],
-  [() => loose(entry.LogMetric)(""), /^LogMetric: the selector must be a path, which is not empty; got ""\.$/],
+  [() => loose(entry.LogMetric)([]), /^LogMetric: the selector must be a list of at least one path; got \[\]\.$/],
+  [() => loose(entry.LogMetric)(""), /^LogMetric: the selector must be a path that is not empty; got ""\.$/],
   [() => loose(entry.LogMetric)({ a: 1 }), /^LogMetric: "a" in the selector must be a path or a function; got 1\.$/],
   [
     () => loose(entry.LogParam)("lr", { prefix: "x" }),
-    /^LogParam takes a selector and no options; got \{"prefix":"x"\} behind it\.$/,
+    /^LogParam takes a selector and no options; got \{"prefix":"x"\} as the second argument\.$/,
   ],
-  [() => loose(entry.LogTag)("stage", 5), /^LogTag takes a selector and no options; got 5 behind it\.$/],
+  [() => loose(entry.LogTag)("stage", 5), /^LogTag takes a selector and no options; got 5 as the second argument\.$/],
   [
     () => loose(tracked)(Promise.resolve(1)),
-    /^tracked: fn must be a function; got a promise: give the function itself/,
+    /^tracked: fn must be a function; got a promise: pass the function itself/,
   ],
   [
     () => loose(withRun)({ params: ["lr"] }, () => 1),
@@ -138,7 +138,7 @@ const cases: readonly (readonly [call: () => unknown, message: RegExp])[] = [
   ],
   [
     () => loose(configure)({ trackingUri: "HTTP//127.0.0.1" }),
-    /^Tracking URI .* is no URL\. Did you mean "http:\/\/127\.0\.0\.1"\? /,
+    /^Tracking URI .* is not a URL\. Did you mean "http:\/\/127\.0\.0\.1"\? /,
   ],
   [
     () => loose(configure)({ trackingUri: "postgresql://h/db" }),

@@ -9,7 +9,7 @@ import type { S3Credentials } from "../config/options.js";
 import { record, text } from "../http/json.js";
 import { ObjectStoreError } from "./object-store-error.js";
 
-/** @internal @throws whatever it likes, which rejects what needed them with `UNAUTHORIZED` */
+/** @internal @throws any error; operations that needed the credentials then reject with `UNAUTHORIZED` */
 export type CredentialsProvider = () => S3Credentials | Promise<S3Credentials>;
 
 const PEER = "@aws-sdk/credential-providers";
@@ -18,9 +18,9 @@ const RENEW_MS = 60_000;
 const HOW = `For SSO, roles and the credentials of machines, npm install ${PEER}.`;
 
 /**
- * @internal Where S3 is and with which credentials, as boto3 finds it: the environment, then the profile
- * (`AWS_PROFILE`, else `default`) in `~/.aws/credentials` and `~/.aws/config`. What those lack (SSO, roles, machines)
- * is left to the optional peer package of the AWS SDK.
+ * @internal Finds S3's endpoint and credentials the way boto3 does: from the environment, then from the profile
+ * (`AWS_PROFILE`, else `default`) in `~/.aws/credentials` and `~/.aws/config`. Anything else (SSO, roles, machine
+ * credentials) needs the optional peer package of the AWS SDK.
  */
 export class AwsSettings {
   readonly #env: NodeJS.ProcessEnv;
@@ -33,7 +33,7 @@ export class AwsSettings {
     this.#given = given;
   }
 
-  /** An S3 of one's own, without a closing slash. */
+  /** The endpoint of an S3-compatible store, without a trailing slash. */
   get endpoint(): string | undefined {
     const given =
       this.#env["MLFLOW_S3_ENDPOINT_URL"] || this.#env["AWS_ENDPOINT_URL_S3"] || this.#env["AWS_ENDPOINT_URL"];
@@ -52,8 +52,8 @@ export class AwsSettings {
   }
 
   /**
-   * The credentials, those from before for as long as they last.
-   * @throws PulseError `UNAUTHORIZED` when there are none, saying what to set.
+   * Returns the credentials; cached ones as long as they are valid.
+   * @throws PulseError `UNAUTHORIZED` if there are none, saying what to set.
    */
   async credentials(): Promise<S3Credentials> {
     this.#found ??= this.#find();
@@ -70,7 +70,7 @@ export class AwsSettings {
     return this.#found;
   }
 
-  /** Has them asked for anew the next time: these were refused. Gives whether that may help. */
+  /** Drops the cached credentials, because they were refused. Returns whether asking again may help. */
   renew(): boolean {
     this.#found = undefined;
     this.#profile = undefined;
@@ -100,11 +100,11 @@ export class AwsSettings {
     try {
       return await provider();
     } catch (error) {
-      throw new ObjectStoreError("UNAUTHORIZED", `${who} gave no credentials for S3: ${messageOf(error)}.`, error);
+      throw new ObjectStoreError("UNAUTHORIZED", `${who} returned no credentials for S3: ${messageOf(error)}.`, error);
     }
   }
 
-  /** Node's chain of the AWS SDK, if it is installed. */
+  /** Returns the AWS SDK's default chain for Node, if installed. */
   #peer(): CredentialsProvider {
     try {
       const { fromNodeProviderChain } = load(PEER) as { fromNodeProviderChain: () => CredentialsProvider };
@@ -118,7 +118,7 @@ export class AwsSettings {
     return Boolean(this.#env["AWS_ACCESS_KEY_ID"] && this.#env["AWS_SECRET_ACCESS_KEY"]);
   }
 
-  /** The profile's settings in both files, those of the credentials file first. */
+  /** Returns the profile's settings from both files; the credentials file takes precedence. */
   #files(): ReadonlyMap<string, string> {
     if (this.#profile === undefined) {
       const env = this.#env;
@@ -136,7 +136,7 @@ export class AwsSettings {
 }
 
 /**
- * @internal Whether the environment gives this very program access to S3, rather than the machine to whoever uses it.
+ * @internal Whether the environment gives S3 access to this program specifically, rather than to anyone on the machine.
  */
 export function givesS3({ env }: { readonly env: NodeJS.ProcessEnv }): boolean {
   return [
@@ -163,7 +163,7 @@ function checked(given: unknown): S3Credentials {
   if (found === undefined)
     throw new ObjectStoreError(
       "UNAUTHORIZED",
-      "What gives the credentials for S3 gave none with accessKeyId and secretAccessKey.",
+      "The provider of credentials for S3 returned none with accessKeyId and secretAccessKey.",
     );
   return {
     ...found,
@@ -172,8 +172,8 @@ function checked(given: unknown): S3Credentials {
 }
 
 /**
- * The settings of a section of an INI file; none where there is no file. Nested ones (`s3 =` and what is indented
- * below) are left out.
+ * Reads a section of an INI file; empty if there is no file. Nested settings (`s3 =` and the indented lines below it)
+ * are ignored.
  */
 function section(path: string | undefined, names: readonly string[]): Map<string, string> {
   const values = new Map<string, string>();
@@ -181,7 +181,7 @@ function section(path: string | undefined, names: readonly string[]): Map<string
   try {
     content = path === undefined ? "" : readFileSync(path, "utf8");
   } catch {
-    return values; // most people have none
+    return values; // the file is optional
   }
   let inside = false;
   for (const line of content.split(/\r?\n/)) {

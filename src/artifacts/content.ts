@@ -3,14 +3,14 @@ import { messageOf, PulseError } from "../base/errors.js";
 import type { ArtifactContent } from "../contracts/artifact-repository.js";
 import type { Body } from "../http/transfer.js";
 
-/** A part of a content as the body of a request. */
+/** Returns a range of a content as a request body. */
 export function bodyOf(content: ArtifactContent, start: number = 0, end: number = content.size): Body {
   return { length: end - start, open: (signal) => bytesOf(content, start, end, signal) };
 }
 
-/** All of a content as the body of a request; `onSent` is told how much of it is sent, as it goes on. */
+/** Returns a whole content as a request body; `onSent` is called with the bytes sent so far. */
 export function bodyTold(content: ArtifactContent, onSent: (bytes: number) => void = () => undefined): Body {
-  async function* told(signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, void> {
+  async function* counted(signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, void> {
     let sent = 0;
     for await (const bytes of bytesOf(content, 0, content.size, signal)) {
       yield bytes;
@@ -18,12 +18,12 @@ export function bodyTold(content: ArtifactContent, onSent: (bytes: number) => vo
       onSent(sent);
     }
   }
-  return { length: content.size, open: told };
+  return { length: content.size, open: counted };
 }
 
 /**
- * The bytes of a content from `start` up to `end`: exactly so many.
- * @throws PulseError `REJECTED` when it cannot be read, or gives fewer or more: then it has changed since it was given.
+ * Yields exactly the bytes of a content from `start` to `end`.
+ * @throws PulseError `REJECTED` if it cannot be read, or yields fewer or more bytes because it has changed.
  */
 export async function* bytesOf(
   content: ArtifactContent,
@@ -43,13 +43,13 @@ export async function* bytesOf(
       if (bytes.length > 0) yield bytes;
     }
   } catch (error) {
-    throw new PulseError("REJECTED", `What was to be stored cannot be read: ${messageOf(error)}.`, error);
+    throw new PulseError("REJECTED", `The content cannot be read: ${messageOf(error)}.`, error);
   }
   checkLength(given, length);
 }
 
 /**
- * Says so when a content is not as long as was said.
+ * Checks that a content has its announced length.
  * @throws PulseError `REJECTED`
  */
 export function checkLength(given: number, length: number): void {
@@ -57,6 +57,6 @@ export function checkLength(given: number, length: number): void {
   const found = given > length ? "longer" : `${given} bytes`;
   throw new PulseError(
     "REJECTED",
-    `What was to be stored has changed meanwhile: ${length} bytes were expected, it has ${found}.`,
+    `The content has changed meanwhile: ${length} bytes were expected, it has ${found}.`,
   );
 }

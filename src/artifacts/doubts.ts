@@ -1,24 +1,18 @@
 import type { ArtifactContent } from "../contracts/artifact-repository.js";
 
-// Taken now: a test that later puts fake timers in place must not stop delivery.
+// Captured at load time: fake timers of a test must not stop delivery.
 const { setTimeout, clearTimeout } = globalThis;
 
-/**
- * A server that carries out a request later than this, though nobody waits for its answer any more, is not reckoned
- * with.
- */
+/** A server is assumed not to carry out an abandoned request later than this. */
 const LATEST_MS = 5_000;
 
 interface Doubt {
-  /** Undefined when it could not be read any more. */
+  /** Undefined if the content could no longer be read. */
   readonly digest: string | undefined;
   readonly until: number;
 }
 
-/**
- * Uploads of which nobody knows what became: the server may carry them out late, and put an older file in the place of
- * a newer one.
- */
+/** Uploads with an unknown outcome. The server may carry them out late, and replace a newer file by an older one. */
 export class Doubts {
   readonly #latestMs: number;
   readonly #doubts = new Map<string, Doubt>();
@@ -27,7 +21,7 @@ export class Doubts {
     this.#latestMs = Math.min(requestTimeoutMs, LATEST_MS);
   }
 
-  /** Takes note that this may still be stored under a path; gives its digest. */
+  /** Notes that a content may still be stored under a path; returns its digest. */
   async note(path: string, content: ArtifactContent): Promise<string | undefined> {
     const until = performance.now() + this.#latestMs;
     const digest = await digestOf(content.open(0, content.size)).catch(() => undefined);
@@ -36,10 +30,7 @@ export class Doubts {
     return digest;
   }
 
-  /**
-   * Resolves when nothing else that was sent before can take the place of this under a path, or when the signal ends
-   * it.
-   */
+  /** Resolves when no other content sent earlier can replace this one any more, or when the signal aborts. */
   async settled(path: string, content: ArtifactContent, signal: AbortSignal | undefined): Promise<void> {
     const doubt = this.#doubts.get(path);
     if (doubt === undefined || doubt.until <= performance.now()) return;
@@ -48,9 +39,9 @@ export class Doubts {
   }
 }
 
-/** What tells the bytes of a stream from others. */
+/** Returns a digest of a stream's bytes. */
 export async function digestOf(stream: AsyncIterable<Uint8Array>): Promise<string> {
-  const { createHash } = await import("node:crypto"); // whose loading is dear
+  const { createHash } = await import("node:crypto"); // slow to load
   const hash = createHash("sha256");
   for await (const chunk of stream) hash.update(chunk);
   return hash.digest("hex");

@@ -2,15 +2,15 @@ import { appendFileSync, closeSync, constants, lstatSync, openSync, readFileSync
 import type { ArtifactInfo } from "../contracts/artifact-repository.js";
 
 /**
- * Which files of a folder an unfinished download has brought: the next attempt need not bring them again. A file counts
- * as long as it is in the repository as large as it was, and here as it was left.
+ * Remembers which files of a folder an unfinished download has fetched, so that the next attempt can skip them. A file
+ * is skipped if its size in the repository is unchanged and the local file was not modified.
  */
 export class DownloadJournal {
   readonly #path: string;
-  /** The times of files by their path and size. */
+  /** Modification times by path and size. */
   readonly #brought = new Map<string, number>();
 
-  /** @param path of the file that remembers it; it is made with the first file that is brought */
+  /** @param path of the journal file; created when the first file is fetched */
   constructor(path: string) {
     this.#path = path;
     for (const line of this.#lines()) {
@@ -19,7 +19,7 @@ export class DownloadJournal {
     }
   }
 
-  /** Whether a file is at its place already. */
+  /** Whether a file was already fetched. */
   has(entry: ArtifactInfo, place: string): boolean {
     const changedMs = this.#brought.get(keyOf(entry));
     if (changedMs === undefined || entry.size === undefined) return false;
@@ -27,7 +27,7 @@ export class DownloadJournal {
     return stats?.isFile() === true && stats.size === entry.size && stats.mtimeMs === changedMs;
   }
 
-  /** A file has been brought. What cannot be remembered is only brought once more. */
+  /** Notes that a file was fetched. If that fails, the file will be fetched again. */
   add(entry: ArtifactInfo, place: string): void {
     if (entry.size === undefined) return;
     try {
@@ -36,11 +36,11 @@ export class DownloadJournal {
         appendFileSync(file, `${line}\n`),
       );
     } catch {
-      // As if it had not been brought.
+      // Treated as not fetched.
     }
   }
 
-  /** All files have been brought. */
+  /** Removes the journal when all files were fetched. */
   finish(): void {
     rmSync(this.#path, { force: true });
   }
@@ -63,12 +63,12 @@ export class DownloadJournal {
   }
 }
 
-/** A link that somebody has put there is not followed (Windows cannot say so). */
+/** Do not follow a link in the file's place (not supported on Windows). */
 export const NO_LINKS: number = constants.O_NOFOLLOW ?? 0;
 
 const keyOf = ({ path, size }: ArtifactInfo): string => `${size} ${path}`;
 
-/** Of a line that was cut off there is nothing. */
+/** A line that was cut off is ignored. */
 function parsed(line: string): readonly unknown[] {
   try {
     const value: unknown = JSON.parse(line);

@@ -12,25 +12,27 @@ import { isInside, leadsOut } from "./inside.js";
 import { parted } from "./paths.js";
 import { walk } from "./walk.js";
 
-/** Keeps the process alive: whoever downloads waits for it. */
+/** Interval of a timer that keeps the process alive during a download. */
 const HOLD_MS = 60_000;
 
-/** How a download is done. */
+/** Options of a download. */
 export interface DownloadOptions {
-  /** Ends it; what is not whole stays, for the next time. The promise then rejects with the signal's reason. */
+  /**
+   * Aborts the download; unfinished files are kept for the next attempt. The promise then rejects with the signal's
+   * reason.
+   */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Called as it goes on: the bytes of a file so far, those of an earlier attempt included, and how many have just
-   * come.
+   * Called on progress with a file, its bytes so far (including those of an earlier attempt), and how many were added.
    */
   readonly onProgress?: ((file: ArtifactInfo, bytes: number, added: number) => void) | undefined;
-  /** Called when a file is at its place; `earlier`: an earlier attempt has brought it there. */
+  /** Called when a file is complete; `earlier` means that an earlier attempt fetched it. */
   readonly onFile?: ((file: ArtifactInfo, place: string, earlier: boolean) => void) | undefined;
-  /** Called for what lies in a folder and is refused: the others go on. @default that ends the download */
+  /** Called for entries of a folder that are refused; the others continue. @default the download fails */
   readonly onRefused?: ((path: string, error: PulseError) => void) | undefined;
 }
 
-/** What of the file system's errors is about one name alone. */
+/** Codes of file system errors that concern a single name. */
 const OF_ONE_NAME: ReadonlySet<unknown> = new Set([
   "EISDIR",
   "ENOTDIR",
@@ -42,15 +44,14 @@ const OF_ONE_NAME: ReadonlySet<unknown> = new Set([
 ]);
 
 /**
- * Downloads a file, or a folder with all below it, to `<target>/<path>`, and gives that path. A file is written under a
- * name of its own beside its place, and moved there when it is whole. One that an earlier attempt began goes on where
- * that ended, if it is still as large and the last 64 KiB of what is there are the same. Of a folder whose download was
- * not finished, files that are there are left alone if they are as large and as they were left. Nothing is held in
- * memory but one folder's listing on each level, and what an earlier attempt has brought; nothing is written outside
- * the target, whatever the repository says.
+ * Downloads a file, or a folder with everything in it, to `<target>/<path>`; returns that path. A file is written under
+ * a temporary name next to its destination and moved there when complete. A file begun by an earlier attempt is resumed
+ * if its size is unchanged and the last 64 KiB present are the same. In a folder whose download was not finished, files
+ * are skipped if their size is unchanged and they were not modified. Memory use is limited to one folder listing per
+ * level and the list of files fetched earlier. Nothing is written outside the target, whatever the repository returns.
  * @param path `""` for everything
- * @throws PulseError `ARTIFACT_NOT_FOUND` when there is nothing of that path; `NOT_WRITABLE`, `DISK_FULL` for the
- * target; `REJECTED` for more than 100,000 files or folders 100 deep; `STORE_UNAVAILABLE` for a file that ended early;
+ * @throws PulseError `ARTIFACT_NOT_FOUND` if the path does not exist; `NOT_WRITABLE`, `DISK_FULL` for the target;
+ * `REJECTED` for more than 100,000 files or folders nested 100 deep; `STORE_UNAVAILABLE` for a file that ended early;
  * and what the repository throws.
  */
 export async function download(
@@ -88,13 +89,13 @@ class Download {
     this.#options = options;
   }
 
-  /** Where something lies below the target. */
+  /** Returns the destination of a path. */
   place(path: string): string {
     const place = join(this.#target, ...path.split("/"));
     if (isInside(place, this.#target)) return place;
     throw new PulseError(
       "REJECTED",
-      `${path} in ${this.#repository.uri} leads out of the folder it is to be written to.`,
+      `${path} in ${this.#repository.uri} leads outside the folder it would be written to.`,
     );
   }
 
@@ -142,10 +143,10 @@ class Download {
     try {
       bytes = (await handle.stat()).size;
       if (entry.size === undefined || bytes > entry.size) {
-        await handle.truncate(0); // it cannot be told whether it is the same file
+        await handle.truncate(0); // impossible to tell whether it is the same file
         bytes = 0;
       }
-      // What is there may be of another file of that size, which the last of it tells.
+      // The data present may belong to another file of the same size; its last part tells.
       let known: Buffer = await lastOf(handle, bytes);
       let isOther = false;
       do {
@@ -177,23 +178,23 @@ class Download {
     }
     if (entry.size !== undefined && bytes !== entry.size) {
       if (bytes > entry.size) await rm(temporary, { force: true });
-      const detail = `${entry.path} in ${this.#repository.uri} was to have ${entry.size} bytes, and has given ${bytes}${bytes > entry.size ? " or more" : ""}.`;
+      const detail = `${entry.path} in ${this.#repository.uri} should have ${entry.size} bytes, but returned ${bytes}${bytes > entry.size ? " or more" : ""}.`;
       throw new PulseError("STORE_UNAVAILABLE", detail);
     }
     if (written !== bytes) {
       await rm(temporary, { force: true });
-      throw new PulseError("NOT_WRITABLE", `${place} is being written by another download, too.`);
+      throw new PulseError("NOT_WRITABLE", `${place} is also being written by another download.`);
     }
     await rename(temporary, place).catch((error: unknown) => this.#unwritable(place, error));
     this.#options.onFile?.(entry, place, false);
   }
 
-  /** Makes a folder of the target; a link that is there and leads out of it is not followed. */
+  /** Creates a folder in the target. Links that lead outside the target are not followed. */
   #make(folder: string): void {
     if (leadsOut(this.#target, folder))
       throw new PulseError(
         "REJECTED",
-        `${folder} leads out of ${this.#target} by a symbolic link, which is not followed.`,
+        `${folder} leads outside ${this.#target} through a symbolic link, which is not followed.`,
       );
     try {
       makeFolder(folder);
@@ -208,24 +209,27 @@ class Download {
   }
 }
 
-/** How much of what is there is compared with the repository before it is gone on with, in bytes. */
+/** How many bytes are compared with the repository before resuming a file. */
 const COMPARED = 64 * 1024;
 
-/** The last bytes of a file that has so many. */
+/** Returns the last bytes of a file of the given size. */
 async function lastOf(handle: FileHandle, bytes: number): Promise<Buffer> {
   const last = Buffer.alloc(Math.min(bytes, COMPARED));
   await handle.read(last, 0, last.length, bytes - last.length);
   return last;
 }
 
-/** Whether an error is about one file or folder, and not about all of them. */
+/** Whether an error concerns a single file or folder. */
 function isRefusal(error: unknown): error is PulseError {
   if (!(error instanceof PulseError)) return false;
   if (error.code !== "NOT_WRITABLE") return error.code === "REJECTED";
   return OF_ONE_NAME.has((error.cause as NodeJS.ErrnoException | undefined)?.code);
 }
 
-/** What an unfinished file is called: the same for the same file of the same size, whoever goes on with it. */
+/**
+ * Returns the name of an unfinished file: always the same for the same file and size, so that any attempt can resume
+ * it.
+ */
 function partName(uri: string, { path, size }: ArtifactInfo): string {
   const hash = createHash("sha256")
     .update(JSON.stringify([uri, path, size]))

@@ -6,7 +6,7 @@ import type {
   UploadOptions,
 } from "../contracts/artifact-repository.js";
 
-/** A repository whose code is loaded at the first use: those who have none do not pay for it. */
+/** A repository whose code is loaded on first use, so that programs that do not need it do not pay for it. */
 export class LateRepository implements ArtifactRepository {
   readonly uri: string;
   readonly #load: () => Promise<ArtifactRepository>;
@@ -32,7 +32,7 @@ export class LateRepository implements ArtifactRepository {
   close(): void {
     this.#loaded?.then(
       (repository) => repository.close(),
-      () => {}, // whoever used it was told
+      () => {}, // the error was already reported to its user
     );
   }
 

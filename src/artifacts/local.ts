@@ -20,26 +20,26 @@ import { checkedListing, type ListedEntry } from "./paths.js";
 import { isUnfinished, sweepUnfinished, unfinishedBeside } from "./unfinished.js";
 
 const flushed = promisify(fdatasync);
-/** Files that are looked at at once. */
+/** How many files are examined at once. */
 const LOOKED_AT_ONCE = 32;
 
 /**
- * A folder of this machine. A file is written under a name of its own beside its place and then moved there, so that it
- * is there whole or not at all; folders are made as needed, rights are those of the process (umask). Links that lead
- * out of the folder are followed neither to write nor to read.
+ * A repository in a local folder. A file is written under a temporary name next to its destination and then moved
+ * there, so it is either complete or absent. Folders are created as needed, with the permissions of the process
+ * (umask). Links that leave the folder are never followed.
  */
 export class LocalRepository implements ArtifactRepository {
   readonly uri: string;
   readonly #root: string;
-  /** Folders in which it has looked for what dead programs have left. */
+  /** Folders already checked for leftovers of dead programs. */
   readonly #swept = new Set<string>();
   readonly #needPlace: (() => void) | undefined;
-  /** What is being written, by its place. */
+  /** Temporary files being written, by destination. */
   readonly #unfinished = new Map<string, string>();
 
   /**
-   * @param root an absolute path; it need not exist yet
-   * @param needPlace throws where nothing is to be made there any more
+   * @param root an absolute path; it does not have to exist
+   * @param needPlace throws if nothing may be created there any more
    */
   constructor(root: string, needPlace?: () => void) {
     this.#root = root;
@@ -62,8 +62,8 @@ export class LocalRepository implements ArtifactRepository {
         written += chunk.length;
         onProgress?.(written);
       }
-      // Who is told that it is stored lets go of the original.
-      await flushed(handle.fd); // not the handle's own: Yarn's, which also reads in archives, has none
+      // Once told that it is stored, the caller may delete the original.
+      await flushed(handle.fd); // not the handle's own method, which the handles of Yarn (for reading in archives) lack
       await handle.close();
       handle = undefined;
       throwIfAborted(signal);
@@ -81,17 +81,17 @@ export class LocalRepository implements ArtifactRepository {
   }
 
   /**
-   * The same at once, not waiting for the disk itself: at the process's exit there are milliseconds, and the machine
-   * lives on.
+   * Stores a file synchronously without syncing to disk: at process exit there are only milliseconds, and the machine
+   * keeps running.
    */
   uploadSync(path: string, content: ArtifactContent): void {
     if (content.readSync === undefined)
-      throw new PulseError("REJECTED", `${path} cannot be stored at once: it can only be read piecemeal.`);
+      throw new PulseError("REJECTED", `${path} cannot be stored synchronously: its content can only be streamed.`);
     let bytes: Uint8Array;
     try {
       bytes = content.readSync();
     } catch (error) {
-      throw new PulseError("REJECTED", `What was to be stored cannot be read: ${messageOf(error)}.`, error);
+      throw new PulseError("REJECTED", `The content cannot be read: ${messageOf(error)}.`, error);
     }
     checkLength(bytes.length, content.size);
     this.#attempt("stored", path, () => {
@@ -108,13 +108,13 @@ export class LocalRepository implements ArtifactRepository {
     });
   }
 
-  /** The process exits: nobody will go on with an upload that is under way. */
+  /** Removes the unfinished file of an upload that will not continue because the process exits. */
   #dropUnfinished(target: string): void {
     const begun = this.#unfinished.get(target);
     try {
       if (begun !== undefined) rmSync(begun, { force: true });
     } catch {
-      // Windows does not remove what is open; the next upload into this folder does.
+      // Windows cannot remove open files; the next upload into this folder does.
     }
   }
 
@@ -137,7 +137,8 @@ export class LocalRepository implements ArtifactRepository {
   async read(path: string, start: number = 0): Promise<Readable> {
     try {
       const place = this.#existing(path);
-      if (!statSync(place).isFile()) throw new PulseError("ARTIFACT_NOT_FOUND", `${path} in ${this.uri} is no file.`);
+      if (!statSync(place).isFile())
+        throw new PulseError("ARTIFACT_NOT_FOUND", `${path} in ${this.uri} is not a file.`);
       const handle = await asyncFiles().open(place, constants.O_RDONLY);
       return handle.createReadStream({ start, highWaterMark: 256 * 1024 });
     } catch (error) {
@@ -149,13 +150,13 @@ export class LocalRepository implements ArtifactRepository {
 
   close(): void {}
 
-  /** Where a file is to be written, in a folder that is there then. */
+  /** Returns the destination of a file, and creates its folder. */
   #place(path: string): string {
     this.#needPlace?.();
     const target = join(this.#root, ...path.split("/"));
     if (leadsOut(this.#root, dirname(target))) throw this.#leadsOut(path);
     makeFolder(dirname(target));
-    if (leadsOut(this.#root, dirname(target))) throw this.#leadsOut(path); // what was made meanwhile
+    if (leadsOut(this.#root, dirname(target))) throw this.#leadsOut(path); // check again, including what was created meanwhile
     if (!this.#swept.has(dirname(target))) {
       this.#swept.add(dirname(target));
       sweepUnfinished(dirname(target));
@@ -163,7 +164,7 @@ export class LocalRepository implements ArtifactRepository {
     return target;
   }
 
-  /** Where a file or folder is; links inside the root have been followed. */
+  /** Returns the real path of an existing file or folder; links within the root are followed. */
   #existing(path: string): string {
     const root = realpathSync(this.#root);
     const place = realpathSync(path === "" ? root : join(root, ...path.split("/")));
@@ -171,7 +172,7 @@ export class LocalRepository implements ArtifactRepository {
     return place;
   }
 
-  /** An entry of a folder; one whose link leads out of the root is there without a size, and cannot be read. */
+  /** Describes an entry of a folder. If its link leaves the root, it is listed without a size and cannot be read. */
   async #entry(folder: string, name: string): Promise<ListedEntry[]> {
     try {
       const place = join(folder, name);
@@ -182,13 +183,16 @@ export class LocalRepository implements ArtifactRepository {
       const behind = statSync(real);
       return [{ name, isDir: behind.isDirectory(), size: behind.size }];
     } catch (error) {
-      if (isAbsent(error)) return []; // gone meanwhile
+      if (isAbsent(error)) return []; // removed meanwhile
       throw error;
     }
   }
 
   #leadsOut(path: string): PulseError {
-    return new PulseError("REJECTED", `${path} leads out of ${this.uri} by a symbolic link, which is not followed.`);
+    return new PulseError(
+      "REJECTED",
+      `${path} leads outside ${this.uri} through a symbolic link, which is not followed.`,
+    );
   }
 
   #attempt<T>(done: string, path: string, action: () => T): T {
@@ -207,7 +211,7 @@ export class LocalRepository implements ArtifactRepository {
   }
 }
 
-/** What an error of the file system means; another one is of the folder. */
+/** The meaning of file system errors; any other error concerns the folder. */
 const CODES: Readonly<Record<string, PulseErrorCode>> = {
   ENOSPC: "DISK_FULL",
   EDQUOT: "DISK_FULL",
@@ -225,11 +229,11 @@ const CODES: Readonly<Record<string, PulseErrorCode>> = {
   EFBIG: "REJECTED",
 };
 
-/** What stands in the way of a file, in words. */
+/** Describes what is in the way of a file. */
 const REASONS: Readonly<Record<string, string>> = {
   EISDIR: "a folder has that name",
   ENOTDIR: "a file has the name of a folder above it",
-  // Of a folder that was to be made: unfinished files have names of their own
+  // Can only come from creating a folder, since temporary names are unique
   EEXIST: "a file has the name of a folder above it",
 };
 

@@ -9,15 +9,15 @@ import type {
   UploadOptions,
 } from "../contracts/artifact-repository.js";
 
-/** Keeps files in this process. */
+/** Stores files in memory. */
 export class MemoryRepository implements ArtifactRepository {
   readonly uri: string = "memory:";
-  /** By path. */
+  /** Contents by path. */
   readonly files: Map<string, Uint8Array> = new Map();
 
   async upload(path: string, { size, open }: ArtifactContent, { signal }: UploadOptions = {}): Promise<void> {
     const bytes = await process.getBuiltinModule("node:stream/consumers").buffer(open(0, size));
-    throwIfAborted(signal); // another file may have taken its place meanwhile
+    throwIfAborted(signal); // another file may have replaced it meanwhile
     if (bytes.length !== size)
       throw new PulseError("REJECTED", `${path} ended after ${bytes.length} of ${size} bytes.`);
     this.files.set(path, bytes);

@@ -13,8 +13,8 @@ export interface ObjectRequest extends Omit<Transfer, "idleMs"> {
 }
 
 /**
- * Speaks to object stores, signed or by URLs that are signed already: with the environment's TLS settings for S3
- * (`AWS_CA_BUNDLE`, `MLFLOW_S3_IGNORE_TLS`) and proxies, and nothing of what belongs to the tracking server: no
+ * Sends requests to object stores, either signed or with presigned URLs. Uses the environment's TLS settings for S3
+ * (`AWS_CA_BUNDLE`, `MLFLOW_S3_IGNORE_TLS`) and its proxies, but nothing that belongs to the tracking server: no
  * credentials, headers or client certificate.
  */
 export class ObjectStoreClient {
@@ -32,9 +32,9 @@ export class ObjectStoreClient {
   }
 
   /**
-   * Carries out a request and gives the answer when it begins, whatever its status.
-   * @throws PulseError `STORE_UNAVAILABLE` or `TLS_FAILED` when there is none; what reading the body, or the signal,
-   * gave.
+   * Sends a request and returns the answer when it starts, whatever its status.
+   * @throws PulseError `STORE_UNAVAILABLE` or `TLS_FAILED` if there is none; an error of reading the body; the signal's
+   * reason.
    */
   async send(request: ObjectRequest): Promise<IncomingMessage> {
     try {
@@ -43,7 +43,7 @@ export class ObjectStoreClient {
       if (error instanceof PulseError || request.signal?.aborted) throw error;
       if (!(error as { reused?: unknown }).reused) throw this.#unreachable(request.url, error);
     }
-    // The store had closed a connection that was kept, which says nothing of the request.
+    // The store had closed a kept connection, which says nothing about the request.
     return this.#once(request, "fresh").catch((error: unknown) => {
       throw request.signal?.aborted ? error : this.#unreachable(request.url, error);
     });
@@ -69,10 +69,14 @@ export class ObjectStoreClient {
     }
   }
 
-  /** Names the origin only: a query may hold a signature. */
+  /** Names only the origin, because a query may hold a signature. */
   #unreachable(url: URL, error: unknown): PulseError {
-    const told = unreachable(url.origin, error, this.#connections.proxyTo(url), this.#connections.uselessProxy(url));
-    if (told.code !== "TLS_FAILED") return told;
-    return new ObjectStoreError(told.code, told.message.replace(told.todo, "").replace(TRUST, "").trim(), error);
+    const problem = unreachable(url.origin, error, this.#connections.proxyTo(url), this.#connections.uselessProxy(url));
+    if (problem.code !== "TLS_FAILED") return problem;
+    return new ObjectStoreError(
+      problem.code,
+      problem.message.replace(problem.todo, "").replace(TRUST, "").trim(),
+      error,
+    );
   }
 }

@@ -4,39 +4,39 @@ import type { ArtifactContent, UploadOptions } from "../contracts/artifact-repos
 import { Failure } from "../http/failure.js";
 import { list, record, text } from "../http/json.js";
 
-/** From which size on a file goes up in parts, and how large those are, in bytes; tests set them lower. */
+/** The size from which a file is uploaded in parts, and the size of a part, in bytes; lower in tests. */
 export interface PartSizes {
   /** @default 64 MiB */
   readonly from: number;
-  /** @default 16 MiB, more where 10,000 parts would not do */
+  /** @default 16 MiB, more if that would take over 10,000 parts */
   readonly size: number;
 }
 
 export const PART_SIZES: PartSizes = { from: 64 * 1024 * 1024, size: 16 * 1024 * 1024 };
 
-/** S3 takes no more. */
+/** S3's limit. */
 const MAX_PARTS = 10_000;
 const AT_ONCE = 4;
 const MIB = 1024 * 1024;
 
-/** A part that is stored. */
+/** A stored part. */
 export interface Part {
-  /** From 1. */
+  /** Starts at 1. */
   readonly number: number;
   readonly etag: string;
 }
 
-/** An upload in parts that is not over, as it is kept. */
+/** The state of an unfinished upload in parts. */
 export interface PartedUpload {
   readonly uploadId: string;
-  /** Of the file, and of each part but the last. */
+  /** The size of the file, and of each part except the last. */
   readonly size: number;
   readonly partSize: number;
-  /** Those that are stored. */
+  /** The parts already stored. */
   readonly parts: readonly Part[];
 }
 
-/** How large the parts of a file are. */
+/** Returns the part size for a file. */
 export function partSizeFor(bytes: number, { size }: PartSizes): number {
   return Math.max(size, Math.ceil(bytes / MAX_PARTS / MIB) * (bytes > size * MAX_PARTS ? MIB : 0));
 }
@@ -44,7 +44,7 @@ export function partSizeFor(bytes: number, { size }: PartSizes): number {
 export const partCount = ({ size, partSize }: Pick<PartedUpload, "size" | "partSize">): number =>
   Math.ceil(size / partSize);
 
-/** Reads what was kept of an upload of a file that is so large; undefined when it is not that. */
+/** Parses the saved state of an upload; undefined if it is not one of a file of that size. */
 export function keptUpload(state: unknown, bytes: number): PartedUpload | undefined {
   const given = record(state);
   const uploadId = text(given?.["uploadId"]);
@@ -59,21 +59,21 @@ export function keptUpload(state: unknown, bytes: number): PartedUpload | undefi
   return { uploadId, size: bytes, partSize, parts };
 }
 
-/** What `uploadParts` works with. */
+/** The input of `uploadParts`. */
 export interface PartsJob extends Pick<UploadOptions, "signal" | "onProgress"> {
   readonly content: ArtifactContent;
   readonly upload: PartedUpload;
-  /** Stores the bytes from `start` to `end` as a part and gives its ETag. */
+  /** Stores the bytes from `start` to `end` as a part and returns its ETag. */
   readonly put: (part: { number: number; start: number; end: number }, signal: AbortSignal) => Promise<string>;
-  /** Called after each part with all that are stored. */
+  /** Called after each part with all parts stored so far. */
   readonly onParts?: (parts: readonly Part[]) => void;
-  /** Only this part, if it is not there yet. @default all of them */
+  /** Store only this part, if it is missing. @default all parts */
   readonly only?: number | undefined;
 }
 
 /**
- * Stores the parts that are missing, four at a time, and gives all of them in their order.
- * @throws the first error, once the other parts under way have ended.
+ * Stores the missing parts, four at a time, and returns all parts in order.
+ * @throws the first error, once the other parts in flight have ended.
  */
 export async function uploadParts({
   upload,
@@ -118,7 +118,7 @@ export async function uploadParts({
   return [...done.values()].sort((a, b) => a.number - b.number);
 }
 
-/** Whatever went wrong, as the error an artifact repository rejects with. */
+/** Converts any error to the one an artifact repository rejects with. */
 export function problemOf(error: unknown): PulseError {
   if (error instanceof Failure) return error.error;
   return error instanceof PulseError ? error : new PulseError("STORE_UNAVAILABLE", `${messageOf(error)}.`, error);

@@ -13,34 +13,32 @@ import { keptUpload, type PartedUpload, type PartSizes, partCount, partSizeFor, 
 import { encoded, parted } from "./paths.js";
 
 const CALLS = "/api/2.0/mlflow-artifacts/mpu/";
-/**
- * The URLs of parts live for an hour and cannot be renewed; one that is used in the last minute might end under way.
- */
+/** The URLs of parts are valid for an hour and cannot be renewed. In the last minute, one might expire in flight. */
 const URLS_LIVE_MS = 59 * 60_000;
 
-/** Where a part is put. */
+/** The destination of a part. */
 interface PartTarget {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
 }
 
 /**
- * An upload as it is kept: with the parts' URLs, which for an hour let in whoever has them. They are to be kept as the
- * file itself is.
+ * The saved state of an upload. Includes the parts' URLs, which grant access for an hour: protect it like the file
+ * itself.
  */
 interface KeptUpload extends PartedUpload {
-  /** When it was begun, in milliseconds since the epoch. */
+  /** When it was started, in milliseconds since the epoch. */
   readonly began: number;
-  /** By number, from 1. */
+  /** By part number, from 1. */
   readonly targets: readonly PartTarget[];
 }
 
-/** Uploads in parts: the MLflow server signs a URL for each, and the bytes go straight to its object store. */
+/** Uploads in parts: the MLflow server signs a URL per part, and the bytes go directly to its object store. */
 export class ProxiedParts {
   readonly #api: MlflowApi;
   readonly #objects: ObjectStoreClient;
   readonly #sizes: PartSizes;
-  /** The object store was tried and cannot be reached from here, or the server cannot begin one. */
+  /** Whether the object store turned out to be unreachable from here, or the server unable to start an upload. */
   #useless = false;
 
   constructor(api: MlflowApi, objects: ObjectStoreClient, sizes: PartSizes) {
@@ -49,12 +47,12 @@ export class ProxiedParts {
     this.#sizes = sizes;
   }
 
-  /** Whether the server offers it. */
+  /** Whether the server offers uploads in parts. */
   async offered(): Promise<boolean> {
     return !this.#useless && (await this.#api.facts()).info?.["multipart_uploads_enabled"] === true;
   }
 
-  /** Uploads a file; gives whether it could be done so. If not, nothing is left of it. */
+  /** Uploads a file; returns whether that was possible. If not, nothing of it is left. */
   async upload(path: string, content: ArtifactContent, options: UploadOptions): Promise<boolean> {
     const { signal, state, onState } = options;
     const kept = keptAt(state, content.size);
@@ -75,7 +73,7 @@ export class ProxiedParts {
     const { onProgress } = options;
     const job = { content, put, signal, onProgress, onParts: (parts: PartedUpload["parts"]) => note({ parts }) };
     try {
-      // The first one goes alone: perhaps only the server can reach the store, or the URLs are over.
+      // The first part is sent alone: only the server may be able to reach the store, or the URLs may have expired.
       if (upload.parts.length === 0) await uploadParts({ ...job, upload, only: 1 });
     } catch (error) {
       await this.#abort(path, upload);
@@ -91,13 +89,13 @@ export class ProxiedParts {
       return true;
     } catch (error) {
       if (systemClock.now() - upload.began >= URLS_LIVE_MS && !signal?.aborted && isPassing(error)) {
-        // An hour was too short for it, and would be again.
+        // An hour was too short, and would be again.
         await this.#abort(path, upload);
         onState?.(undefined);
         return false;
       }
       const isOver = signal?.aborted || onState === undefined || !isPassing(error);
-      // Put together once more in vain: then the server does not know it any more.
+      // If all parts were stored and completing failed again, the server no longer knows the upload.
       const isGone = fresh !== undefined && fresh.parts.length === partCount(fresh) && error instanceof Failure;
       if (isOver || isGone) {
         await this.#abort(path, upload);
@@ -125,7 +123,7 @@ export class ProxiedParts {
     const isPlain =
       targets?.some(({ url }) => new URL(url).protocol === "http:") && this.#api.origin.startsWith("https:");
     if (targets !== undefined && !isPlain) return upload;
-    // What goes to the server over TLS does not go on its word to somebody else without.
+    // What goes to the server over TLS is not sent elsewhere without TLS just because the server says so.
     this.#useless = true;
     await this.#abort(path, upload);
     return undefined;
@@ -153,7 +151,7 @@ export class ProxiedParts {
     };
   }
 
-  /** Best effort: what is left is the server's to clean up. */
+  /** Best effort: the server has to clean up what is left. */
   async #abort(path: string, { uploadId }: PartedUpload): Promise<void> {
     await this.#call("abort", path, { upload_id: uploadId }).catch(() => {});
   }
@@ -175,7 +173,7 @@ export class ProxiedParts {
   }
 }
 
-/** Whether the same may go well later. */
+/** Whether a retry may succeed. */
 function isPassing(error: unknown): boolean {
   if (error instanceof Failure) return error.kind === "away" || error.kind === "retry";
   return !(error instanceof PulseError) || error.code !== "REJECTED";

@@ -20,27 +20,28 @@ import { below, checkedListing, encoded, parted } from "./paths.js";
 import { ProxiedParts } from "./proxied-parts.js";
 
 const FILES = "/api/2.0/mlflow-artifacts/artifacts";
-/** What MLflow decodes once more, as often as it can: the file would get another name. */
+/** Sequences that MLflow would decode again, as often as possible, so the file would get another name. */
 const DECODED = /%[\da-f]{2}/i;
-/** From this size on it is always looked whether a file is there, in bytes: the look costs little beside it. */
+/** From this size in bytes, the existence of a file is always confirmed, which is cheap in comparison. */
 const ALWAYS_CONFIRMED = 1024 * 1024;
 
 /**
- * Artifacts that go through an MLflow server, which keeps them where it likes. Below 64 MiB a file is one PUT, above it
- * goes in parts straight to the server's object store where the server offers that and the store can be reached.
+ * Artifacts stored through an MLflow server, wherever it keeps them. Files below 64 MiB are sent with one PUT. Larger
+ * ones go in parts directly to the server's object store, if the server offers that and the store is reachable.
  *
- * Whether a file is there with its size is confirmed by a listing: for the first upload, since what answers 200 need
- * not be MLflow; for each from 1 MiB on; after each upload in parts; and when it is not known what became of a request
- * (the connection was lost or the server failed after all had been sent): then it is read back as well, since an older
- * one may be as long, and another file of that name waits until the request can hardly be under way any more.
+ * A listing confirms that a file exists with the right size: for the first upload, since something other than MLflow
+ * may answer 200; for each file of 1 MiB or more; after each upload in parts; and if the outcome of a request is
+ * unknown (the connection was lost, or the server failed, after everything was sent). In that last case the file is
+ * also read back, since an older file may have the same size, and another file of that name waits until the request can
+ * hardly be in flight any more.
  *
- * MLflow 2 with a folder as its destination keeps what it got of an upload that was cut off, until the next attempt
- * takes its place.
+ * With a folder as its destination, MLflow 2 keeps the received part of an interrupted upload until the next attempt
+ * replaces it.
  */
 export class ProxiedRepository implements ArtifactRepository {
   readonly uri: string;
   readonly #api: MlflowApi;
-  /** The root's path at the server. */
+  /** The path of the root on the server. */
   readonly #root: string;
   readonly #sizes: PartSizes;
   readonly #objects: ObjectStoreClient;
@@ -61,7 +62,7 @@ export class ProxiedRepository implements ArtifactRepository {
   async upload(path: string, content: ArtifactContent, options: UploadOptions = {}): Promise<void> {
     const { signal } = options;
     if (DECODED.test(path)) {
-      const detail = `${path} cannot be kept by an MLflow server, which takes the % in it for an encoded character; give it another name.`;
+      const detail = `${path} cannot be stored by an MLflow server, which would decode the % in it; use another name.`;
       throw new PulseError("REJECTED", detail);
     }
     try {
@@ -70,7 +71,7 @@ export class ProxiedRepository implements ArtifactRepository {
       if (parts && (await this.#parts.upload(below(this.#root, path), content, options))) {
         const lost = new PulseError(
           "SERVER_ERROR",
-          `${this.#api.origin} has put the parts of ${path} together, but it is not there.`,
+          `${this.#api.origin} has assembled the parts of ${path}, but the file is not there.`,
         );
         return await this.#confirm(path, content.size, lost);
       }
@@ -115,13 +116,13 @@ export class ProxiedRepository implements ArtifactRepository {
       const status = response.statusCode ?? 0;
       if (status === 200) {
         if (await isEmpty(response)) {
-          if ((await this.#entry(path))?.isDir) throw this.#notFound(path); // as MLflow gives a folder on S3
+          if ((await this.#entry(path))?.isDir) throw this.#notFound(path); // MLflow answers so for a folder on S3
           return Readable.from([]);
         }
         return start === 0 ? response : response.pipe(skipping(start)).on("close", () => response.destroy());
       }
       const failure = this.#api.failureOf(request, await wholeAnswer(response));
-      // Of what is not there, or a folder, it says 400, 404 or, with a destination on S3, 500: the listing knows.
+      // For a missing file or a folder, MLflow answers 400, 404 or (on S3) 500. The listing tells.
       if ((status !== 400 && status !== 404 && status < 500) || (await this.#entry(path))?.isDir === false)
         throw failure;
       throw this.#notFound(path, failure.error);
@@ -150,7 +151,7 @@ export class ProxiedRepository implements ArtifactRepository {
       const answer = await wholeAnswer(
         await this.#api.transfer({ ...request, body: bodyTold(content, onProgress), signal, onSent, onRepeat }),
       );
-      // MLflow says nothing of a file that it has taken; who does may be somebody else.
+      // MLflow's answer to a stored file is empty; any other answer may come from something else.
       const odd = answer.text.trim() !== "" && Object.keys(objectIn(answer.text) ?? { text: "" }).length > 0;
       if (answer.status >= 300) failure = this.#api.failureOf(request, answer);
       else if (answer.status < 200 || odd) failure = this.#api.incomplete("a PUT of an artifact");
@@ -158,9 +159,9 @@ export class ProxiedRepository implements ArtifactRepository {
     } catch (error) {
       failure = error;
     }
-    // Of a body that was cut off nothing is kept.
+    // Nothing is kept of a body that was cut off.
     if (failure !== undefined && (!sent || signal?.aborted)) throw failure;
-    const lost = new PulseError("SERVER_ERROR", `${this.#api.origin} has taken ${path}, but it is not there.`);
+    const lost = new PulseError("SERVER_ERROR", `${this.#api.origin} has accepted ${path}, but the file is not there.`);
     const digest = failure !== undefined || repeated ? await this.#doubts.note(path, content) : undefined;
     if (failure !== undefined || !this.#confirmed || content.size >= ALWAYS_CONFIRMED)
       await this.#confirm(path, content.size, failure ?? lost);
@@ -168,17 +169,17 @@ export class ProxiedRepository implements ArtifactRepository {
       throw failure;
   }
 
-  /** @throws `otherwise` when there is no such file of that size. */
+  /** @throws `otherwise` if there is no file of that size. */
   async #confirm(path: string, size: number, otherwise: unknown): Promise<void> {
     const entry = await this.#entry(path).catch((error: unknown) => {
       throw otherwise instanceof Failure ? otherwise : error;
     });
-    // Of an empty file MLflow names no size.
+    // MLflow reports no size for an empty file.
     if (entry === undefined || entry.isDir || (entry.size ?? 0) !== size) throw otherwise;
     this.#confirmed = true;
   }
 
-  /** What tells a file's bytes from others; undefined when it cannot be read now. */
+  /** Returns a digest of a file's bytes; undefined if it cannot be read now. */
   async #digestAt(path: string, signal: AbortSignal | undefined): Promise<string | undefined> {
     try {
       const response = await this.#api.transfer({ method: "GET", path: this.#file(path), signal });
@@ -202,7 +203,7 @@ export class ProxiedRepository implements ArtifactRepository {
   }
 }
 
-/** Whether a stream ends without a byte; what has come of it stays in it. */
+/** Whether a stream ends without a byte; what was read stays in the stream. */
 async function isEmpty(stream: Readable): Promise<boolean> {
   await new Promise<void>((resolve, reject) => {
     stream.once("readable", resolve).once("end", resolve).once("error", reject);
@@ -212,7 +213,7 @@ async function isEmpty(stream: Readable): Promise<boolean> {
   return chunk === null;
 }
 
-/** Lets go of the first bytes: MLflow gives files from their beginning only. */
+/** Discards the first bytes, because MLflow only returns files from their start. */
 function skipping(bytes: number): Transform {
   let left = bytes;
   return new Transform({

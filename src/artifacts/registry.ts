@@ -14,35 +14,37 @@ import { LocalRepository } from "./local.js";
 import type { PartSizes } from "./parts.js";
 
 /**
- * Makes the repository of a root's URI, which is handed on as it stands, a new one for each call. It opens nothing
- * before the first use.
+ * Creates the repository for the URI of a root, which is passed unchanged; a new one for each call. It must open
+ * nothing before the first use.
  * @throws an error that says what is wrong with the root.
  * @experimental
  */
 export type RepositoryMaker = (root: string, options: { readonly requestTimeoutMs: number }) => ArtifactRepository;
 
-/** @internal What decides how a root is spoken to, and whether it may be. */
+/** @internal How to access a root, and whether that is allowed. */
 export interface RepositoryOptions {
-  /** Of the run or experiment the root belongs to; that of a server is who has chosen the root. */
+  /**
+   * The tracking URI of the run or experiment that the root belongs to. If it is a server, the server chose the root.
+   */
   readonly trackingUri: string;
-  /** How that server is spoken to, if it is one; its credentials go to it alone. */
+  /** Connection settings of that server, if it is one. Its credentials are sent to it only. */
   readonly server: ServerSettings;
   /**
-   * What relative roots (`./mlruns/…`) are relative to: the folder in which the database or `mlruns` lies. @default
-   * none, and they are refused
+   * The folder that relative roots (`./mlruns/…`) are relative to: that of the database or of `mlruns`.
+   * @default none, and relative roots are refused
    */
   readonly folder?: string | undefined;
-  /** Whether a server may name folders of this machine. @default only one on this machine may */
+  /** Whether a server may name local folders. @default only a server on this machine may */
   readonly allowLocal?: boolean | undefined;
   /** The buckets a server may name. @default any, if the environment gives this program access to S3 */
   readonly buckets?: readonly string[] | undefined;
-  /** Asked for credentials for S3, instead of the environment. */
+  /** Returns credentials for S3, instead of the environment. */
   readonly credentials?: CredentialsProvider | undefined;
   /** @internal For tests. */
   readonly sizes?: PartSizes | undefined;
 }
 
-/** @internal How the places that a store at a URI names for artifacts are spoken to. */
+/** @internal Returns how to access the artifact roots that a store names. */
 export function repositoryOptions(
   { server, artifacts }: { readonly server: ServerSettings; readonly artifacts: ArtifactsOptions },
   uri: string,
@@ -59,18 +61,17 @@ const OWN: Readonly<Record<string, (root: string, options: RepositoryOptions) =>
   s3: s3Of,
 };
 
-/** Of all loaded copies of the package. */
+/** Shared by all loaded copies of the package. */
 const registered: Map<string, RepositoryMaker> = shared(
   "artifact repositories",
   () => new Map<string, RepositoryMaker>(),
 );
 
 /**
- * Has artifact roots of a scheme (`gs`, `wasbs`, …) go to a repository of your own, in the whole process, from now on.
- * Registering a scheme again replaces what was there. Such a root is used whoever has chosen it, a server too: what is
- * registered decides whom it trusts.
- * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is
- * no function.
+ * Uses a repository of your own for artifact roots of a scheme (`gs`, `wasbs`, …), in the whole process. Registering a
+ * scheme again replaces the maker. Such a root is used whoever chose it, even a server: your repository decides whom to
+ * trust.
+ * @throws PulseError `INVALID_OPTION` if the scheme is invalid or built in, or if `make` is not a function.
  * @experimental
  */
 export function registerArtifactRepository(scheme: string, make: RepositoryMaker): void {
@@ -81,21 +82,18 @@ export function registerArtifactRepository(scheme: string, make: RepositoryMaker
 }
 
 /**
- * @internal Makes the repository of a run's root; nothing is opened before the first use.
+ * @internal Creates the repository for a run's root; nothing is opened before the first use.
  *
- * Behind an `http(s)` tracking URI it is the server that chooses the root, and it is not trusted with more than its own
- * files:
- * - `mlflow-artifacts:` and `http(s)` roots only of that server itself: its credentials go nowhere else;
- * - folders of this machine only if the server is on this machine (a loopback address), or with `allowLocal`;
- * - S3 only to the `buckets` named; without that option, if S3 was opened to this very program: by `credentials`, or by
- * its environment
- *   (`MLFLOW_S3_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, or the credentials of a container). What merely lies
- * in `~/.aws` is not
- *   enough. The endpoint is never the server's word.
+ * Behind an `http(s)` tracking URI, the server chooses the root, and is only trusted with its own files:
+ * - `mlflow-artifacts:` and `http(s)` roots must be on that server: its credentials go nowhere else;
+ * - local folders only if the server is on this machine (a loopback address), or with `allowLocal`;
+ * - S3 only for the listed `buckets`; without that option, only if S3 access was given to this program specifically: by
+ * `credentials`, or by its environment (`MLFLOW_S3_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, or the
+ * credentials of a container). Files in `~/.aws` alone are not enough. The server never sets the endpoint.
  *
- * A root that is one's own (behind a database, or with no server) may be any of them but the first.
- * @throws PulseError `ARTIFACT_ROOT` for a root that cannot, or must not, be used, saying what does; `INVALID_CONFIG`
- * when what is registered for it makes no repository.
+ * A root chosen by the user (behind a database, or without a server) may be of any kind but the first.
+ * @throws PulseError `ARTIFACT_ROOT` if the root cannot or must not be used, saying what to do; `INVALID_CONFIG` if the
+ * registered maker returns no repository.
  */
 export function openArtifactRepository(root: string, options: RepositoryOptions): ArtifactRepository {
   const scheme = schemeOf(root);
@@ -107,8 +105,8 @@ export function openArtifactRepository(root: string, options: RepositoryOptions)
   const there = [...Object.keys(OWN), ...registered.keys()].map((name) => `${name}:`).join(", ");
   throw wrong(
     root,
-    `is of a kind that is not supported. There are ${there} and paths; have the server keep the files itself (\`mlflow server\` ` +
-      `without --no-serve-artifacts), or bring your own with registerArtifactRepository("${scheme}", ...).`,
+    `is of a kind that is not supported. Supported are ${there} and paths; let the server store the files itself (\`mlflow server\` ` +
+      `without --no-serve-artifacts), or add your own with registerArtifactRepository("${scheme}", ...).`,
   );
 }
 
@@ -126,7 +124,7 @@ function made(root: string, scheme: string, make: RepositoryMaker, { server }: R
   if (missing.length === 0) return repository;
   throw new PulseError(
     "INVALID_CONFIG",
-    `What is registered for ${scheme}: gave something without ${missing.join(", ")}, where an artifact repository is expected.`,
+    `The maker registered for ${scheme}: returned something without ${missing.join(", ")}, where an artifact repository is expected.`,
   );
 }
 
@@ -135,28 +133,25 @@ function localOf(root: string, options: RepositoryOptions): ArtifactRepository {
   if (server !== undefined && !isLoopback(server) && options.allowLocal !== true)
     throw wrong(
       root,
-      `is a folder which the server ${server.origin} has named, and that is another machine. If both see the same disk there, set ` +
-        "allowLocal: true; else have the server keep the files itself (`mlflow server` without --no-serve-artifacts).",
+      `is a folder named by the server ${server.origin}, which is another machine. If both share that disk, set ` +
+        "allowLocal: true; otherwise let the server store the files itself (`mlflow server` without --no-serve-artifacts).",
     );
   const path = pathOf(root);
   if (isAbsolute(path)) return new LocalRepository(resolve(path));
   if (options.folder === undefined || !isAbsolute(options.folder))
-    throw wrong(
-      root,
-      "is relative, and it is not known to which folder. Give new experiments an absolute artifactUri.",
-    );
+    throw wrong(root, "is relative to an unknown folder. Give new experiments an absolute artifactUri.");
   return new LocalRepository(resolve(options.folder, path));
 }
 
 function pathOf(root: string): string {
-  if (root.includes("\0") || root === "") throw wrong(root, "is no path.");
+  if (root.includes("\0") || root === "") throw wrong(root, "is not a path.");
   if (schemeOf(root) !== "file") return root;
   const rest = root.slice("file:".length);
   if (!rest.startsWith("/")) return decoded(root, rest);
   try {
     return fileURLToPath(new URL(root.replaceAll("#", "%23").replaceAll("?", "%3F")));
   } catch (error) {
-    throw wrong(root, `is no file of this machine: ${messageOf(error)}.`, error);
+    throw wrong(root, `is not a file on this machine: ${messageOf(error)}.`, error);
   }
 }
 
@@ -165,8 +160,8 @@ function proxiedOf(root: string, options: RepositoryOptions): ArtifactRepository
   if (server === undefined)
     throw wrong(
       root,
-      "is kept by the MLflow server that has made the experiment. Give that server's http(s) URI as trackingUri; or use another " +
-        "experiment, whose files are then kept at artifactUri, by default beside the database.",
+      "is on the MLflow server that created the experiment. Use that server's http(s) URI as trackingUri; or use another " +
+        "experiment, whose files are then stored at artifactUri, by default next to the database.",
     );
   const path = schemeOf(root) === "mlflow-artifacts" ? servedPath(root, server) : downloadPath(root, server);
   const { sizes } = options;
@@ -176,29 +171,29 @@ function proxiedOf(root: string, options: RepositoryOptions): ArtifactRepository
   });
 }
 
-/** Of `mlflow-artifacts:/path` and `mlflow-artifacts://host:port/path`. */
+/** Parses `mlflow-artifacts:/path` and `mlflow-artifacts://host:port/path`. */
 function servedPath(root: string, server: URL): string {
   const [, host, path = ""] = /^[^:]*:(?:\/\/([^/?#]*))?(.*)$/s.exec(root) ?? [];
-  // Its scheme is that of the tracking URI, and so are the ports that go without saying.
+  // Scheme and default port are those of the tracking URI.
   const usual = server.protocol === "https:" ? /:443$/ : /:80$/;
   if (host !== undefined && host !== "" && host.toLowerCase().replace(usual, "") !== server.host)
     throw anotherServer(root, server);
   return pieces(root, path);
 }
 
-/** Of what MLflow's API gives as a file's address. */
+/** Parses a file's address as returned by MLflow's API. */
 function downloadPath(root: string, server: URL): string {
   const url = URL.canParse(root) ? new URL(root) : undefined;
   if (url?.origin !== server.origin) throw anotherServer(root, server);
   const before = `${server.pathname.replace(/\/+$/, "")}/api/2.0/mlflow-artifacts/artifacts/`;
-  if (!url.pathname.startsWith(before)) throw wrong(root, "is no place for artifacts at the server.");
+  if (!url.pathname.startsWith(before)) throw wrong(root, "is not a place for artifacts on the server.");
   return pieces(root, decoded(root, url.pathname.slice(before.length)));
 }
 
 function s3Of(root: string, options: RepositoryOptions): ArtifactRepository {
   const [, bucket = "", path = ""] = /^s3:\/\/([^/]*)(.*)$/is.exec(root) ?? [];
   if (!/^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$/i.test(bucket) || bucket.includes(".."))
-    throw wrong(root, "names no bucket: s3://bucket/folder.");
+    throw wrong(root, "names no bucket; it must be like s3://bucket/folder.");
   const { env, requestTimeoutMs } = options.server;
   const server = serverOf(options);
   const mayBe =
@@ -209,7 +204,7 @@ function s3Of(root: string, options: RepositoryOptions): ArtifactRepository {
   if (!mayBe)
     throw wrong(
       root,
-      `is a bucket which the server ${server.origin} has named, and this program was not given it. Set buckets: ["${bucket}"]` +
+      `is a bucket named by the server ${server.origin}, and this program was not given access to it. Set buckets: ["${bucket}"]` +
         `${options.buckets === undefined ? ", or AWS_ACCESS_KEY_ID, AWS_PROFILE or MLFLOW_S3_ENDPOINT_URL in its environment" : ""}.`,
     );
   const prefix = pieces(root, path);
@@ -220,15 +215,15 @@ function s3Of(root: string, options: RepositoryOptions): ArtifactRepository {
   });
 }
 
-/** A root's path without slashes at its ends. */
+/** Returns the path of a root without leading and trailing slashes. */
 function pieces(root: string, path: string): string {
   const segments = path.split("/").filter((segment) => segment !== "");
   if (segments.some((segment) => segment === "." || segment === "..") || /[\0?#]/.test(path))
-    throw wrong(root, "is no path at its store.");
+    throw wrong(root, "is not a valid path.");
   return segments.join("/");
 }
 
-/** The server whose word the root is; undefined without one. */
+/** The server that chose the root; undefined if there is none. */
 function serverOf({ trackingUri }: RepositoryOptions): URL | undefined {
   return /^https?:/i.test(trackingUri) && URL.canParse(trackingUri) ? new URL(trackingUri) : undefined;
 }
@@ -248,7 +243,7 @@ function decoded(root: string, text: string): string {
 function anotherServer(root: string, server: URL): PulseError {
   return wrong(
     root,
-    `is at another server than ${server.origin}, which is not given the credentials for this one. Have this server keep the files itself.`,
+    `is on another server than ${server.origin}, and the credentials are not sent there. Let ${server.origin} store the files itself.`,
   );
 }
 

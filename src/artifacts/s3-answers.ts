@@ -4,16 +4,16 @@ import { ObjectStoreError } from "./object-store-error.js";
 
 const MAX_SHOWN = 300;
 
-// S3's answers are small and flat: elements without attributes that matter. They are read by looking for them; nothing
-// is ever expanded but the five entities and character references, so that no answer can grow.
+// S3's answers are small and flat, and their attributes do not matter, so elements are found by searching. Only the
+// five entities and character references are expanded, so no answer can grow.
 
-/** The text of an XML document's first element of that name. */
+/** Returns the text of the first element of that name. */
 export function xmlText(xml: string, name: string): string | undefined {
   const [first] = xmlElements(xml, name, 1);
   return first === undefined ? undefined : unescaped(first);
 }
 
-/** What is inside the elements of that name, which may not lie in each other. */
+/** Returns the contents of all elements of that name, which must not be nested. */
 export function xmlElements(xml: string, name: string, most: number = Number.POSITIVE_INFINITY): string[] {
   const found: string[] = [];
   const close = `</${name}>`;
@@ -27,7 +27,7 @@ export function xmlElements(xml: string, name: string, most: number = Number.POS
   return found;
 }
 
-/** Where the content of the next element of that name begins; -1 for none. */
+/** Returns where the content of the next element of that name starts; -1 if there is none. */
 function opening(xml: string, name: string, from: number): number {
   for (let at = xml.indexOf(`<${name}`, from); at >= 0; at = xml.indexOf(`<${name}`, at + 1)) {
     const after = xml[at + name.length + 1];
@@ -58,7 +58,7 @@ export function xmlEscaped(text: string): string {
   return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
-/** What S3's error codes mean; others go by the status. */
+/** The meaning of S3's error codes; for others, the status decides. */
 const CODES: Readonly<Record<string, PulseErrorCode>> = {
   ExpiredToken: "UNAUTHORIZED",
   ExpiredTokenException: "UNAUTHORIZED",
@@ -81,19 +81,19 @@ const CODES: Readonly<Record<string, PulseErrorCode>> = {
   InternalError: "SERVER_ERROR",
 };
 
-/** An answer of S3 that refuses. */
+/** An error answer from S3. */
 export class S3Error extends ObjectStoreError {
-  /** S3's own code, such as `NoSuchUpload`; empty where it said none. */
+  /** S3's own code, such as `NoSuchUpload`; empty if there is none. */
   readonly s3Code: string;
   readonly status: number;
 
   constructor(where: string, what: string, { status, text, headers }: HttpAnswer) {
     const s3Code = (xmlText(text, "Code") ?? "").slice(0, 100);
-    const said = (xmlText(text, "Message") ?? "").slice(0, MAX_SHOWN);
+    const message = (xmlText(text, "Message") ?? "").slice(0, MAX_SHOWN);
     const code = CODES[s3Code] ?? codeOf(status);
-    // Its message for a wrong signature goes on to quote what was signed; that is not taken over.
+    // For a wrong signature, S3 also quotes the signed text, which is not included.
     const why =
-      s3Code === "" ? `${status}` : `${s3Code}${said === "" ? "" : `: ${said.replace(/\.$/, "")}`} (${status})`;
+      s3Code === "" ? `${status}` : `${s3Code}${message === "" ? "" : `: ${message.replace(/\.$/, "")}`} (${status})`;
     const region = headers["x-amz-bucket-region"];
     const elsewhere =
       region !== undefined && (status === 301 || status === 400)

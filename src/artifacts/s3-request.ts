@@ -10,20 +10,20 @@ import { S3Error, xmlText } from "./s3-answers.js";
 /** A request to a bucket. */
 export interface S3Request {
   readonly method: "GET" | "PUT" | "POST" | "DELETE";
-  /** Without it, to the bucket itself. */
+  /** If it is missing, the request is for the bucket itself. */
   readonly key?: string | undefined;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Body | string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly hold?: boolean;
-  /** What the store has to work through beside the body, in bytes. */
+  /** How many bytes the store has to process beside the body. */
   readonly handles?: number;
-  /** For messages: what was asked for. */
+  /** What was requested, for messages. */
   readonly what: string;
 }
 
-/** Refusals that are over once there are new credentials. */
+/** Error codes that new credentials may fix. */
 const STALE = new Set([
   "ExpiredToken",
   "ExpiredTokenException",
@@ -34,14 +34,13 @@ const STALE = new Set([
 const REGION = /^[a-z0-9-]{1,40}$/;
 
 /**
- * A bucket of S3, or of what speaks like it: signs requests (SigV4, the payload unsigned) and sends them with Node's
- * own client.
+ * A bucket in S3 or a compatible store. Signs requests (SigV4, unsigned payload) and sends them with Node's own client.
  */
 export class S3Bucket {
   readonly name: string;
   readonly #settings: AwsSettings;
   readonly #client: ObjectStoreClient;
-  /** Of keys that were derived from the secret, as the signer likes them. */
+  /** The signer's cache of keys derived from the secret. */
   readonly #derived = new Map<string, ArrayBuffer>();
   #region: string | undefined;
 
@@ -52,9 +51,9 @@ export class S3Bucket {
   }
 
   /**
-   * Sends a request and gives the answer when it begins, a success. Credentials that have ended are asked for anew
-   * once, and a bucket of another region is asked there.
-   * @throws PulseError, for a refusal an `S3Error`
+   * Sends a request and returns the successful answer when it starts. Expired credentials are renewed once, and a
+   * bucket in another region is asked there.
+   * @throws PulseError; an `S3Error` if S3 refuses
    */
   async open(request: S3Request): Promise<IncomingMessage> {
     for (let again = 0; ; again++) {
@@ -68,10 +67,10 @@ export class S3Bucket {
     }
   }
 
-  /** The same with the whole answer. */
+  /** Does the same and returns the whole answer. */
   async ask(request: S3Request): Promise<HttpAnswer> {
     const answer = await wholeAnswer(await this.open(request));
-    // S3 begins a long answer with 200 and may find out afterwards.
+    // S3 starts a long answer with 200 and may fail afterwards.
     if (request.method === "POST" && /^\s*(?:<\?[^>]*\?>\s*)?<Error>/.test(answer.text))
       throw new S3Error(`s3://${this.name}`, request.what, { ...answer, status: 500 });
     return answer;
@@ -81,7 +80,7 @@ export class S3Bucket {
     this.#client.close();
   }
 
-  /** Takes note of where a bucket is, if an answer says so: gives whether it is elsewhere. */
+  /** Remembers the region of a bucket if an answer names it; returns whether it is a different one. */
   #moved({ status, headers, text }: HttpAnswer): boolean {
     if (status !== 301 && status !== 307 && status !== 400) return false;
     const region = String(headers["x-amz-bucket-region"] ?? xmlText(text, "Region") ?? "");
@@ -130,8 +129,8 @@ export class S3Bucket {
   }
 
   /**
-   * A custom endpoint, and a name with dots (no certificate fits it), have the bucket in the path; AWS has it in the
-   * host.
+   * With a custom endpoint, or a name with dots (which no certificate matches), the bucket is in the path; on AWS it is
+   * otherwise in the host name.
    */
   #url(region: string, key: string | undefined, query: Readonly<Record<string, string>>): URL {
     const endpoint = this.#settings.endpoint;

@@ -23,21 +23,21 @@ import { below, checkedListing, type ListedEntry, MAX_ENTRIES, tooMany } from ".
 import { S3Error, xmlElements, xmlEscaped, xmlText } from "./s3-answers.js";
 import { S3Bucket } from "./s3-request.js";
 
-/** What a repository on S3 is given beside its root. */
+/** Options of a repository on S3. */
 export interface S3Options {
   readonly env: NodeJS.ProcessEnv;
-  /** Most milliseconds without progress. */
+  /** Maximum time without progress, in milliseconds. */
   readonly requestTimeoutMs: number;
-  /** Asked instead of the environment. */
+  /** Called instead of using the environment. */
   readonly credentials?: CredentialsProvider | undefined;
   readonly sizes?: PartSizes | undefined;
 }
 
 /**
- * Artifacts in a bucket of S3, or of what speaks like it (`MLFLOW_S3_ENDPOINT_URL`): below 64 MiB one PUT, above it
- * parts of 16 MiB, four at a time. An object is there whole or not at all, and S3 says itself what it has: nothing is
- * confirmed by listing. An upload in parts that fails stays for the next attempt if somebody keeps its state; without,
- * and when its signal ends it, S3 is told to forget it.
+ * Artifacts in a bucket of S3 or a compatible store (`MLFLOW_S3_ENDPOINT_URL`). Files below 64 MiB are sent with one
+ * PUT, larger ones in parts of 16 MiB, four at a time. An object is either complete or absent, and S3's answers are
+ * reliable, so nothing is confirmed by listing. A failed upload in parts is kept for the next attempt if the caller
+ * saves its state; otherwise, or if it is aborted by its signal, S3 is told to discard it.
  */
 export class S3Repository implements ArtifactRepository {
   readonly uri: string;
@@ -45,7 +45,7 @@ export class S3Repository implements ArtifactRepository {
   readonly #prefix: string;
   readonly #sizes: PartSizes;
 
-  /** @param prefix of all keys, without slashes at its ends; may be empty */
+  /** @param prefix of all keys, without leading and trailing slashes; may be empty */
   constructor(bucket: string, prefix: string, { env, requestTimeoutMs, credentials, sizes = PART_SIZES }: S3Options) {
     this.uri = `s3://${below(bucket, prefix)}`;
     this.#bucket = new S3Bucket(bucket, new AwsSettings(env, credentials), env, requestTimeoutMs);
@@ -87,11 +87,11 @@ export class S3Repository implements ArtifactRepository {
         };
         const { text } = await this.#bucket.ask({ method: "GET", query, what: `a listing of ${path || "the root"}` });
         if (!text.includes("<ListBucketResult"))
-          throw new PulseError("SERVER_ERROR", `${this.uri} has answered a listing with something else.`);
+          throw new PulseError("SERVER_ERROR", `${this.uri} answered a listing with something else.`);
         const before = found.length;
         found.push(...entriesIn(text, start));
         const next = xmlText(text, "IsTruncated") === "true" ? xmlText(text, "NextContinuationToken") : undefined;
-        // A page without anything, or with the token that was sent, leads nowhere.
+        // An empty page, or one with the token that was sent, would loop forever.
         if (next !== undefined && (next === token || found.length === before))
           throw new PulseError("SERVER_ERROR", `The listing of ${path || "the root"} in ${this.uri} does not end.`);
         if (next !== undefined && found.length > MAX_ENTRIES) throw tooMany(this.uri, path);
@@ -115,9 +115,9 @@ export class S3Repository implements ArtifactRepository {
       });
       if (start === 0 || response.statusCode === 206) return response;
       response.destroy();
-      throw new PulseError("SERVER_ERROR", `${this.uri} does not give a file from an offset.`);
+      throw new PulseError("SERVER_ERROR", `${this.uri} does not support reading a file from an offset.`);
     } catch (error) {
-      if (error instanceof S3Error && error.status === 416) return Readable.from([]); // nothing is behind the offset
+      if (error instanceof S3Error && error.status === 416) return Readable.from([]); // the offset is at the end of the file
       throw problemOf(error);
     }
   }
@@ -155,7 +155,7 @@ export class S3Repository implements ArtifactRepository {
         what,
       });
       if (headers.etag === undefined)
-        throw new PulseError("SERVER_ERROR", `${this.uri} has taken ${what} without naming its ETag.`);
+        throw new PulseError("SERVER_ERROR", `${this.uri} accepted ${what} without returning an ETag.`);
       return headers.etag;
     };
     try {
@@ -164,7 +164,7 @@ export class S3Repository implements ArtifactRepository {
       const gone = error instanceof S3Error && error.s3Code === "NoSuchUpload";
       if (gone && kept !== undefined && !signal?.aborted) {
         onState?.(undefined);
-        // Perhaps it was put together the last time, and only the answer was lost.
+        // The upload may have been completed last time, and only the answer was lost.
         if (
           (await this.#sizeOf(path)) === content.size &&
           kept.parts.length > 0 &&
@@ -191,7 +191,7 @@ export class S3Repository implements ArtifactRepository {
       what,
     });
     const uploadId = xmlText(text, "UploadId");
-    if (!uploadId) throw new PulseError("SERVER_ERROR", `${this.uri} has not named the upload it was to begin.`);
+    if (!uploadId) throw new PulseError("SERVER_ERROR", `${this.uri} did not return an id for the new upload.`);
     return { uploadId, size, partSize: partSizeFor(size, this.#sizes), parts: [] };
   }
 
@@ -200,11 +200,11 @@ export class S3Repository implements ArtifactRepository {
       ({ number, etag }) => `<Part><PartNumber>${number}</PartNumber><ETag>${xmlEscaped(etag)}</ETag></Part>`,
     );
     const body = `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${named.join("")}</CompleteMultipartUpload>`;
-    const what = `to put the parts of ${path} together`;
+    const what = `to assemble the parts of ${path}`;
     await this.#bucket.ask({ method: "POST", key: this.#key(path), query: { uploadId }, body, handles: size, what });
   }
 
-  /** Best effort: what is left is for a rule of the bucket to clean up. */
+  /** Best effort: a lifecycle rule of the bucket has to clean up what is left. */
   async #abort(key: string, { uploadId }: PartedUpload): Promise<void> {
     await this.#bucket.ask({ method: "DELETE", key, query: { uploadId }, what: "to forget an upload" }).catch(() => {});
   }
@@ -226,12 +226,15 @@ export class S3Repository implements ArtifactRepository {
   }
 }
 
-/** Whether the same may go well later. */
+/** Whether a retry may succeed. */
 function isPassing(error: unknown): boolean {
   return !(error instanceof PulseError) || !["REJECTED", "FORBIDDEN", "ARTIFACT_NOT_FOUND"].includes(error.code);
 }
 
-/** The files and folders of one page; what does not begin as asked is named as it is, and so found out. */
+/**
+ * Returns the files and folders of a page. A key that does not start with the prefix is returned whole, and detected
+ * later.
+ */
 function entriesIn(xml: string, start: string): ListedEntry[] {
   const name = (key: string | undefined): string | undefined =>
     key?.startsWith(start) ? key.slice(start.length) : key;

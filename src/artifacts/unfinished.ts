@@ -5,16 +5,16 @@ import { systemClock } from "../base/clock.js";
 import { shortHash } from "../base/text/keys.js";
 
 /**
- * Files that are not whole yet, which say who writes them: 16 digits at random, 8 of the machine, 8 of the process.
- * Nobody else's files look so.
+ * Names of unfinished files, which identify their writer: 16 random digits, 8 for the machine, 8 for the process. No
+ * other files look like this.
  */
 const UNFINISHED = /^\.pulse-[0-9a-f]{16}([0-9a-f]{8})([0-9a-f]{8})\.tmp$/;
-/** One that nobody has written to for so long is nobody's, wherever it was begun. */
+/** A file that was not written to for this long is abandoned, wherever it was begun. */
 const ABANDONED_MS = 24 * 60 * 60 * 1_000;
 
 let machine: string | undefined;
 
-/** This machine, as far as its name tells it from others that write into the same folder. */
+/** Identifies this machine, by its host name, among those that write into the same folder. */
 function thisMachine(): string {
   if (machine === undefined) {
     try {
@@ -26,7 +26,7 @@ function thisMachine(): string {
   return machine;
 }
 
-/** The path under which a file is written before it is moved to its place. */
+/** Returns the temporary path under which a file is written before it is moved to its destination. */
 export const unfinishedBeside = (target: string): string => unfinishedIn(dirname(target));
 
 export function unfinishedIn(folder: string): string {
@@ -36,7 +36,7 @@ export function unfinishedIn(folder: string): string {
 
 export const isUnfinished = (name: string): boolean => UNFINISHED.test(name);
 
-/** Removes from a folder what programs that were killed have left unfinished; what cannot be removed stays. */
+/** Removes the unfinished files of killed programs from a folder; those that cannot be removed stay. */
 export function sweepUnfinished(folder: string, now: number = systemClock.now()): void {
   try {
     for (const name of readdirSync(folder)) {
@@ -47,7 +47,7 @@ export function sweepUnfinished(folder: string, now: number = systemClock.now())
       if (isDead || now - statSync(path).mtimeMs > ABANDONED_MS) rmSync(path, { recursive: true, force: true });
     }
   } catch {
-    // Whoever may not look there cannot have left anything either.
+    // Without permission to list the folder, we cannot have left anything in it either.
   }
 }
 

@@ -3,18 +3,18 @@ import { shownValue } from "../base/wrong-input.js";
 import type { ArtifactInfo, ArtifactRepository } from "../contracts/artifact-repository.js";
 import { MAX_ENTRIES, parted, tooMany } from "./paths.js";
 
-/** Folders in folders; deeper ones are a listing's lie. */
+/** Maximum nesting of folders; deeper ones come from a faulty listing. */
 const DEEPEST = 100;
 
 /**
- * What lies in a folder, each folder before what is in it; nothing is held but one folder's listing on each level. A
- * repository of somebody's own may say anything: what is given lies in the folder.
+ * Yields the contents of a folder, each folder before its contents. Memory use is limited to one listing per level.
+ * Does not trust the repository, which may be the user's own: everything yielded is inside the folder.
  * @param folder `""` for the root
- * @param deep also what lies deeper
- * @param onRefused told of an entry that does not lie in its folder, and of a folder below whose listing is refused,
- * which are then left out
- * @throws PulseError `REJECTED` for an entry that does not lie in its folder, for more than 100,000 of them or folders
- * 100 deep; and what the repository throws.
+ * @param deep whether to include subfolders
+ * @param onRefused called for an entry that is not in its folder, and for a subfolder whose listing is refused; both
+ * are skipped
+ * @throws PulseError `REJECTED` for an entry that is not in its folder, for more than 100,000 entries, and for folders
+ * nested 100 deep; and what the repository throws.
  */
 export async function* walk(
   repository: ArtifactRepository,
@@ -35,10 +35,10 @@ export async function* walk(
   }
   async function* below(path: string, depth: number): AsyncGenerator<ArtifactInfo, void, void> {
     if (depth > DEEPEST)
-      throw new PulseError("REJECTED", `The folders in ${repository.uri} lie more than ${DEEPEST} deep in each other.`);
+      throw new PulseError("REJECTED", `The folders in ${repository.uri} are nested more than ${DEEPEST} deep.`);
     for (const entry of await listing(path)) {
       if (!liesIn(path, entry?.path)) {
-        const detail = `The listing of ${shownValue(path)} in ${repository.uri} names ${shownValue(entry?.path)}, which does not lie in it.`;
+        const detail = `The listing of ${shownValue(path)} in ${repository.uri} contains ${shownValue(entry?.path)}, which is not in that folder.`;
         const error = new PulseError("REJECTED", detail);
         if (onRefused === undefined) throw error;
         onRefused(path, error);

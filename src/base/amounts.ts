@@ -1,15 +1,15 @@
-/** Some files. */
+/** A number of files and their total size. */
 export interface Files {
   readonly artifacts: number;
-  /** Their size in bytes. */
+  /** Total size in bytes. */
   readonly artifactBytes: number;
 }
 
 const NO_FILES: Files = { artifacts: 0, artifactBytes: 0 };
 
 /**
- * How much was recorded, for people: a change is a run's start or end, a metric value, a param, a tag or a dataset;
- * files are counted apart.
+ * Describes how much was recorded, for messages. A change is a run's start or end, a metric value, a param, a tag or a
+ * dataset; files are counted separately.
  */
 export function amount(changes: number, runs?: number, files: Files = NO_FILES): string {
   const { artifacts, artifactBytes } = files;
@@ -19,17 +19,17 @@ export function amount(changes: number, runs?: number, files: Files = NO_FILES):
   return `${what}${of}`;
 }
 
-/** A number with its noun. */
+/** Formats a number with its noun. */
 export function counted(count: number, one: string, many: string = `${one}s`): string {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }
 
-/** Shows bytes as people read them. */
+/** Formats a number of bytes for people. */
 export function bytes(count: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let value = count;
   let unit = 0;
-  // What would be shown as 1024.0 is one of the next unit.
+  // Avoids showing 1024.0 of a unit instead of 1.0 of the next.
   while (value >= (unit === 0 ? 1024 : 1023.95) && unit < units.length - 1) {
     value /= 1024;
     unit++;

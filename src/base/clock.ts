@@ -9,13 +9,13 @@ let first = 0;
 let used = BLOCK;
 
 /**
- * Makes a run id: 32 hex digits. Four count up from a random start, 28 are random and drawn anew for each 65,536 ids:
- * drawing all of them for each run costs as much as the rest of opening it, and ids that count up keep a database's
- * indexes local.
+ * Creates a run id of 32 hex digits: a 4-digit counter with a random start, then 28 random digits that are redrawn
+ * every 65,536 ids. Drawing all digits for each run would cost as much as the rest of opening it, and counting up keeps
+ * database indexes local.
  */
 function nextId(): string {
   if (used === BLOCK) {
-    // Not node:crypto, whose loading is dear
+    // Avoids node:crypto, which is slow to load.
     const drawn = globalThis.crypto.getRandomValues(new Uint8Array(TAIL_BYTES + 2));
     tail = Buffer.from(drawn.buffer, 2).toString("hex");
     first = ((drawn[0] as number) << 8) | (drawn[1] as number);
@@ -25,17 +25,17 @@ function nextId(): string {
   return (HEX[count >> 8] as string) + HEX[count & 255] + tail;
 }
 
-/** Where time, ids and chance come from; tests put their own in place. */
+/** The source of time, ids and randomness; replaced in tests. */
 export interface Clock {
   /** Milliseconds since the epoch, an integer. */
   now(): number;
-  /** 32 hex digits, never the same twice. */
+  /** 32 hex digits, unique. */
   id(): string;
   /** A number in [0, 1), for jitter. */
   random(): number;
 }
 
-/** A clock that remembers what it last said: whoever only needs to know roughly does not have to read it again. */
+/** A clock that remembers its last reading in `last`, for callers that only need an approximate time. */
 export class ReadClock implements Clock {
   last = 0;
   readonly #clock: Clock;
@@ -58,5 +58,5 @@ export class ReadClock implements Clock {
   }
 }
 
-/** The machine's own clock. */
+/** The system clock. */
 export const systemClock: Clock = { now: realm.Date.now, id: nextId, random: Math.random };

@@ -1,36 +1,39 @@
 import { AsyncResource } from "node:async_hooks";
 import timers from "node:timers";
 
-// Node's own, and taken now: a browser's that a test runner puts in their place, and fake ones of a test's, must not
-// stop delivery.
+// Node's own timers, captured at load time: neither the browser timers of a test environment nor a test's fake timers
+// may stop delivery.
 const { setImmediate, setTimeout } = timers;
 
 /**
- * Made when the package loads. What outlives a call is made in here: otherwise it would keep whatever the caller had in
- * its async context, and loggers, hooks and stores of the user's would be called in the context of whoever happened to
- * come first.
+ * The async context at load time. Everything that outlives a call is created in it. Otherwise it would keep the
+ * caller's context alive, and the user's loggers, hooks and stores would run in the context of whichever call came
+ * first.
  */
-// What looks for resources that are still open (Jest) is told at once that this one is none.
+// Destroyed at once, so that tools that look for open resources (Jest) do not report it.
 const outside = new AsyncResource("pulse-mlflow");
-outside.emitDestroy(); // gives nothing in Bun
+outside.emitDestroy(); // returns nothing in Bun
 
-/** Calls a function outside of any call's async context. */
+/** Calls a function outside any call's async context. */
 export function detached<R>(fn: () => R): R {
   return outside.runInAsyncScope(fn);
 }
 
-/** Sets a timer there. */
+/** Sets a timer outside any call's async context. */
 export function later(fn: () => void, ms: number): NodeJS.Timeout {
   return outside.runInAsyncScope(setTimeout as (fn: () => void, ms: number) => NodeJS.Timeout, undefined, fn, ms);
 }
 
 /**
- * Whether Node says `beforeExit`: a turn of the loop that is asked for now is none the program asks for, and has it
- * said once more.
+ * Whether Node is emitting `beforeExit`. An immediate scheduled now is ours, not the program's, and must not keep the
+ * event loop alive, since Node would then emit `beforeExit` again.
  */
 export const leaving: { now: boolean } = { now: false };
 
-/** Has a function called there at the end of this turn of the event loop, if there is another one. */
+/**
+ * Calls a function at the end of this turn of the event loop, outside any call's async context. Does not run if the
+ * process ends first.
+ */
 export function soon(fn: () => void): NodeJS.Immediate {
   const immediate = outside.runInAsyncScope(setImmediate as (fn: () => void) => NodeJS.Immediate, undefined, fn);
   return leaving.now ? immediate.unref() : immediate;

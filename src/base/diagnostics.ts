@@ -3,7 +3,7 @@ import { detached } from "./detached.js";
 import { messageOf, PulseError, type PulseErrorCode } from "./errors.js";
 import { Events } from "./events.js";
 
-/** Where warnings go; `console` fits. */
+/** Receives warnings; `console` is one. */
 export interface Logger {
   warn(message: string): void;
 }
@@ -19,43 +19,43 @@ export interface Stats {
   metrics: number;
   /** Params recorded. */
   params: number;
-  /** Tags recorded by the user or a decorator (source tags are part of the run's start). */
+  /** Tags recorded by the user or a decorator. Source tags are not counted: they belong to a run's start. */
   tags: number;
   /** Dataset inputs recorded. */
   inputs: number;
   /** Files recorded as artifacts. */
   artifacts: number;
-  /** Their size, in bytes. */
+  /** Total size in bytes of the files recorded as artifacts. */
   artifactBytes: number;
-  /** Runs that sampling left out, counted at their root. */
+  /** Runs left out by sampling; only root runs are counted. */
   unsampled: number;
-  /** Calls that are no runs of their own but part of a folded one. */
+  /** Calls that were folded into another run instead of getting their own. */
   folded: number;
   /** Changes the store has acknowledged. */
   delivered: number;
   /** Changes recorded and not yet acknowledged, dropped or rejected. */
   pending: number;
-  /** Changes lost for want of memory or at exit. */
+  /** Changes lost because memory or disk was full, or at exit. */
   dropped: number;
-  /** Changes the store refused for what they are. */
+  /** Changes the store refused because of their content. */
   rejected: number;
-  /** How often each kind of problem was met, by code. */
+  /** How often each kind of problem occurred, by code. */
   warnings: Partial<Record<PulseErrorCode, number>>;
 }
 
-/** What is wrong; a function where it is dear to say. */
+/** A description; a function if it is expensive to build. */
 type Detail = string | (() => string);
 
 /**
- * So many problems of one kind are said, each once; beyond it only counting goes on, so that none is drowned by those
- * of another kind.
+ * How many problems of one kind are reported. Further ones are only counted, so that they do not drown out problems of
+ * other kinds.
  */
 const MAX_SUBJECTS = 50;
 const FURTHER = "Further problems of this kind are only counted, in `stats().warnings`.";
 
 const defaultLogger: Logger = { warn: (message) => console.warn(message) };
 
-/** @internal One tracker's counters and its single voice: each kind of problem is said once and counted always. */
+/** @internal One tracker's counters and warnings. Each problem is reported once and always counted. */
 export class Diagnostics {
   readonly stats: Stats = {
     runs: 0,
@@ -73,19 +73,19 @@ export class Diagnostics {
     rejected: 0,
     warnings: {},
   };
-  /** Who listens. */
+  /** The listeners of `tracker.on()`. */
   readonly events: Events = new Events((name, error) => {
     const detail = `A listener of "${name}" failed: ${messageOf(error)}.`;
     this.warnAsync(new PulseError("LISTENER_FAILED", detail, error), name);
   });
   readonly #strict: boolean;
   readonly #logger: Logger;
-  readonly #said = new Set<string>();
-  /** How many of each kind were said. */
-  readonly #saidOf = new Map<PulseErrorCode, number>();
+  readonly #reported = new Set<string>();
+  /** How many problems of each kind were reported. */
+  readonly #reportedOf = new Map<PulseErrorCode, number>();
   #deferred: PulseError | undefined;
-  /** What is to be said once our own work is done. */
-  readonly #unsaid: string[] = [];
+  /** Messages to log once our own work is done. */
+  readonly #pending: string[] = [];
   #exiting = false;
 
   constructor(options: { strict?: boolean | undefined; logger?: Logger | undefined } = {}) {
@@ -93,54 +93,55 @@ export class Diagnostics {
     this.#logger = options.logger ?? defaultLogger;
   }
 
-  /** Reports a problem found during a user's call: said once, counted; thrown when strict. */
+  /** Reports a problem found during a user's call: logged once, always counted, and thrown in strict mode. */
   warn(code: PulseErrorCode, detail: Detail, cause?: unknown, subject = ""): void {
-    // Most are said already, and an error is dear to make.
-    if (!this.#strict && this.#isSaid(code, subject)) this.#count(code);
+    // Most problems are already reported, and creating an error is expensive.
+    if (!this.#strict && this.#isReported(code, subject)) this.#count(code);
     else {
       const error = this.#note(code, detail, cause, subject);
       if (this.#strict) throw error;
     }
   }
 
-  /** Says what is worth knowing and no problem: once per subject; never thrown. */
+  /** Reports something that is worth knowing but not a problem. Logged once per subject, never thrown. */
   notice(code: PulseErrorCode, detail: Detail, subject: string): void {
-    if (this.#isSaid(code, subject)) this.#count(code);
+    if (this.#isReported(code, subject)) this.#count(code);
     else this.#note(code, detail, undefined, subject);
   }
 
-  /** Whether a problem was said already, or no more of its kind are. */
-  #isSaid(code: PulseErrorCode, subject: string): boolean {
-    return this.#said.has(`${code} ${subject}`) || (this.#saidOf.get(code) ?? 0) > MAX_SUBJECTS;
+  /** Whether a problem was already reported, or the limit for its kind is reached. */
+  #isReported(code: PulseErrorCode, subject: string): boolean {
+    return this.#reported.has(`${code} ${subject}`) || (this.#reportedOf.get(code) ?? 0) > MAX_SUBJECTS;
   }
 
   /**
-   * Reports a problem found away from any call (delivery), once per code and subject; when strict, the next `flush()`
-   * throws it. It is said behind our own work: a logger may do anything, record a run or end the process.
+   * Reports a problem found outside any call, for example during delivery: once per code and subject. In strict mode,
+   * the next `flush()` throws it. It is logged after our own work is done, because a logger may do anything, even
+   * record a run or end the process.
    */
   warnAsync(error: PulseError, subject = ""): void {
     const noted = this.#note(error.code, error, error.cause, subject, true);
     if (this.#strict) this.#deferred ??= noted;
   }
 
-  /** Says what is left to say, and from now on at once: the process is about to end. */
+  /** Logs all pending messages, and from now on logs at once, because the process is about to end. */
   sayAll(): void {
     this.#exiting = true;
-    this.#sayUnsaid();
+    this.#logPending();
     this.events.atOnce = true;
     this.events.tellAll();
   }
 
-  #sayUnsaid(): void {
-    for (let text = this.#unsaid.shift(); text !== undefined; text = this.#unsaid.shift()) this.#say(text);
+  #logPending(): void {
+    for (let text = this.#pending.shift(); text !== undefined; text = this.#pending.shift()) this.#log(text);
   }
 
-  /** Reports single items that a store has refused, each kind and key once. */
+  /** Reports items that a store has refused, once per kind and key. */
   refused(some: readonly { readonly what: string; readonly key: string; readonly error: PulseError }[]): void {
     for (const { what, key, error } of some) this.warnAsync(error, `${what} ${key}`);
   }
 
-  /** Does something that is nobody's call: what it throws (when strict) is kept for the next `flush()`. */
+  /** Runs `body` outside any user's call; what it throws (in strict mode) is kept for the next `flush()`. */
   apart(body: () => void): void {
     try {
       body();
@@ -152,7 +153,7 @@ export class Diagnostics {
     }
   }
 
-  /** Gives, once, the first problem that strict mode kept for `flush()` and `shutdown()`. */
+  /** Returns and clears the first problem that strict mode kept for `flush()` and `shutdown()`. */
   takeDeferred(): PulseError | undefined {
     const error = this.#deferred;
     this.#deferred = undefined;
@@ -170,23 +171,23 @@ export class Diagnostics {
       detail instanceof PulseError
         ? detail
         : new PulseError(code, typeof detail === "string" ? detail : detail(), cause);
-    if (!this.#isSaid(code, subject)) {
-      const said = (this.#saidOf.get(code) ?? 0) + 1;
-      this.#saidOf.set(code, said);
-      this.#said.add(`${code} ${subject}`);
-      const text = `pulse-mlflow: ${said > MAX_SUBJECTS ? FURTHER : error.message} [${code}]`;
-      if (!later || this.#exiting) this.#say(text);
-      else if (this.#unsaid.push(text) === 1) detached(() => queueMicrotask(() => this.#sayUnsaid()));
+    if (!this.#isReported(code, subject)) {
+      const count = (this.#reportedOf.get(code) ?? 0) + 1;
+      this.#reportedOf.set(code, count);
+      this.#reported.add(`${code} ${subject}`);
+      const text = `pulse-mlflow: ${count > MAX_SUBJECTS ? FURTHER : error.message} [${code}]`;
+      if (!later || this.#exiting) this.#log(text);
+      else if (this.#pending.push(text) === 1) detached(() => queueMicrotask(() => this.#logPending()));
     }
     return error;
   }
 
-  #say(text: string): void {
+  #log(text: string): void {
     try {
       const given: unknown = this.#logger.warn(text);
-      if (types.isPromise(given)) given.catch(() => undefined); // one that sends it somewhere
+      if (types.isPromise(given)) given.catch(() => undefined); // an asynchronous logger
     } catch {
-      // A logger that throws must not reach the user's call.
+      // An error thrown by the logger must not reach the user's call.
     }
   }
 }

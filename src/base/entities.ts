@@ -1,56 +1,56 @@
-/** A status that ends a run, in MLflow's words; once set it never changes again. */
+/** The final status of a run, in MLflow's terms. Once set, it never changes. */
 export type TerminalStatus = "FINISHED" | "FAILED" | "KILLED";
 
-/** One point of one metric's history. */
+/** One value in the history of a metric. */
 export interface Metric {
   readonly key: string;
-  /** Any double; NaN and the infinities are stored the way MLflow stores them. */
+  /** Any double. NaN and the infinities are stored the way MLflow stores them. */
   readonly value: number;
-  /** Milliseconds since the epoch, fixed once when the value is recorded. */
+  /** Milliseconds since the epoch, set when the value is recorded. */
   readonly timestamp: number;
-  /** Integer; by default the highest step so far of this run and key, plus one. */
+  /** An integer. @default one more than the highest step of this run and key so far */
   readonly step: number;
 }
 
-/** A run's parameter: written once, the first value stays. */
+/** A parameter of a run. Written once: the first value is kept. */
 export interface Param {
   readonly key: string;
   readonly value: string;
 }
 
-/** A run's tag: the last value stays. */
+/** A tag of a run. The last value wins. */
 export interface Tag {
   readonly key: string;
   readonly value: string;
 }
 
-/** A dataset that a run has used. A name and a digest are one dataset of an experiment. */
+/** A dataset that a run used. Within an experiment, name and digest identify it. */
 export interface DatasetInput {
   /** At most 500 characters. */
   readonly name: string;
-  /** What tells its contents from others, at most 36 characters. */
+  /** Identifies the contents, at most 36 characters. */
   readonly digest: string;
-  /** What kind of place it comes from, such as `local`, `s3` or `http`. */
+  /** The kind of source, such as `local`, `s3` or `http`. */
   readonly sourceType: string;
-  /** Where it comes from, as JSON. */
+  /** The source, as JSON. */
   readonly source: string;
-  /** Its columns or tensors, as JSON. */
+  /** Columns or tensors, as JSON. */
   readonly schema: string | undefined;
-  /** What it looks like, as JSON. */
+  /** Statistics, as JSON. */
   readonly profile: string | undefined;
-  /** What is said of this use of it; `mlflow.data.context` says what it was used for. */
+  /** Tags of this use of the dataset; `mlflow.data.context` is its purpose. */
   readonly tags: readonly Tag[];
 }
 
 /**
- * The experiment a run goes to: by name (made when absent; tags, when there are some, are set once) or by the id of an
- * existing one. With `of` it is the one that the run with this id in the store is in, whatever is said beside it, which
- * holds only where there is no such run, or a deleted one.
+ * The experiment a run belongs to: a name (created if it does not exist; `tags` are set on it once) or the id of an
+ * existing experiment. If `of` is set, it is the experiment of the run with that id in the store; name or id only apply
+ * if that run does not exist or is deleted.
  */
 export type ExperimentRef = ({ readonly name: string; readonly tags?: readonly Tag[] } | { readonly id: string }) & {
   readonly of?: string | undefined;
 };
 
-/** @internal An experiment's name, or what is said in its place, for messages. */
+/** @internal Names an experiment in messages. */
 export const experimentLabel = (ref: ExperimentRef): string =>
   ref.of !== undefined ? `of run ${ref.of}` : "id" in ref ? `with id ${ref.id}` : JSON.stringify(ref.name);

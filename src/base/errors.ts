@@ -2,8 +2,8 @@ import { shownText } from "./text/redact.js";
 import { bounded, isError, shortText } from "./text/text.js";
 
 /**
- * Every problem the package can name: a stable code, what to do about it, and whether trying the
- * same again can help. Codes are never renamed or reused.
+ * Every problem of this package: a stable code, advice, and whether a retry can help. Codes are never renamed or
+ * reused.
  */
 const PROBLEMS = {
   INVALID_CONFIG: { retry: false, todo: "" },
@@ -19,7 +19,7 @@ const PROBLEMS = {
   },
   OUTSIDE_RUN: {
     retry: false,
-    todo: 'outsideRun: "ignore" is silent.',
+    todo: 'Set outsideRun: "ignore" to silence this.',
   },
   CLOSED: { retry: false, todo: "Record before shutdown(), or make a new tracker." },
   DISABLED: { retry: false, todo: "Unset PULSE_MLFLOW to track." },
@@ -28,31 +28,31 @@ const PROBLEMS = {
     todo: "Use letters, digits, and _ - . / : or space, at most 250 characters, with no / at either end and no two side by side.",
   },
   INVALID_VALUE: { retry: false, todo: "" },
-  REDACTED: { retry: false, todo: "If it is none, give it another name, or set the option `redact`." },
-  VALUE_CUT: { retry: false, todo: "Shorten it; two values that differ stay apart by the hash." },
+  REDACTED: { retry: false, todo: "If it is not a secret, give it another name, or set the option `redact`." },
+  VALUE_CUT: { retry: false, todo: "Shorten it. The hash at its end keeps different values distinct." },
   INPUT_REPEATED: {
     retry: false,
-    todo: "MLflow keeps the first use of a dataset in a run; give another digest, or log it in a run of its own.",
+    todo: "MLflow keeps the first use of a dataset in a run; use another digest, or log it in a separate run.",
   },
   PARAM_CONFLICT: { retry: false, todo: "A param keeps its first value; log a changing number as a metric." },
   CAPTURE_FAILED: {
     retry: false,
-    todo: "The call itself was not touched. Mend the function, or give a selector that picks what can be read.",
+    todo: "The call itself was not affected. Fix the function, or use a selector that picks what can be read.",
   },
   INTERNAL: {
     retry: false,
-    todo: "The call itself was not touched. This is a fault of pulse-mlflow, or of what has taken the place of Node's own functions: please report it.",
+    todo: "The call itself was not affected. This is a bug in pulse-mlflow, or in code that replaces Node's own functions: please report it.",
   },
-  LISTENER_FAILED: { retry: false, todo: "Recording goes on; mend the function given to tracker.on()." },
+  LISTENER_FAILED: { retry: false, todo: "Recording goes on; fix the function passed to tracker.on()." },
   NOTHING_FOUND: { retry: false, todo: "" },
-  CAPTURE_LIMIT: { retry: false, todo: "Give the decorator a selector that picks what you need." },
+  CAPTURE_LIMIT: { retry: false, todo: "Use a selector that picks only what you need." },
   NOT_RECORDED: {
     retry: false,
-    todo: "Runs that fail are recorded all the same; raise `sample` or `maxRunsPerSecond` to record more.",
+    todo: "Failed runs are always recorded; raise `sample` or `maxRunsPerSecond` to record more.",
   },
   OUT_OF_RANGE: {
     retry: false,
-    todo: "It is logged all the same; mend the value, or the range of defineExperiment().",
+    todo: "It is logged anyway; fix the value, or the range in defineExperiment().",
   },
   TOO_MANY_RUNS: {
     retry: false,
@@ -60,11 +60,11 @@ const PROBLEMS = {
   },
   SKETCH_MISSING: {
     retry: false,
-    todo: "Everything but p50, p95 and p99 is there. Install pulse-mlflow again, or leave it out of the bundle.",
+    todo: "Only p50, p95 and p99 are missing. Reinstall pulse-mlflow, or exclude it from the bundle.",
   },
   MINIFIED_NAMES: {
     retry: false,
-    todo: 'Have names kept (esbuild: keepNames; terser and swc: keep_classnames, keep_fnames), or give them: `experiment`, `runName`, and arguments by position, @LogParam({ lr: "0" }).',
+    todo: 'Keep names when minifying (esbuild: keepNames; terser and swc: keep_classnames, keep_fnames), or set them: `experiment`, `runName`, and arguments by position, @LogParam({ lr: "0" }).',
   },
   UNKNOWN_ARGUMENT: {
     retry: false,
@@ -76,15 +76,15 @@ const PROBLEMS = {
   },
   MEMORY_FULL: {
     retry: true,
-    todo: "The store is slower than what is recorded: log less often, or raise maxPendingBytes.",
+    todo: "The store cannot keep up: log less often, or raise maxPendingBytes.",
   },
   OUTBOX_FAILED: {
     retry: false,
-    todo: "Recording goes on in memory; give `outbox.folder` one that this user, and nobody else, can write to, to survive a crash.",
+    todo: "Recording goes on in memory; to survive a crash, set `outbox.folder` to a folder that only this user can write to.",
   },
   OUTBOX_LEFT: {
     retry: false,
-    todo: "Deliver it as the user, and with the version, that wrote it; remove it by hand only if nobody needs it.",
+    todo: "Deliver it as the user and with the version that wrote it; remove it by hand only if nobody needs it.",
   },
   OUTBOX_FULL: { retry: true, todo: "Log less often, or raise `outbox.maxBytes` and `outbox.maxTotalBytes`." },
   OUTBOX_EXPIRED: { retry: false, todo: "Deliver earlier with `npx pulse-mlflow sync`, or raise `outbox.maxAgeMs`." },
@@ -92,12 +92,12 @@ const PROBLEMS = {
     retry: false,
     todo: "The next program with this tracking URI delivers them, or `npx pulse-mlflow sync` does.",
   },
-  LOST_AT_EXIT: { retry: false, todo: "Call `await flush()` earlier and mend the cause named above." },
+  LOST_AT_EXIT: { retry: false, todo: "Call `await flush()` earlier, and fix the cause named above." },
   STORE_UNAVAILABLE: { retry: true, todo: "Recording goes on; it is delivered when the store is back." },
   TLS_FAILED: { retry: false, todo: "Recording goes on meanwhile." },
   UNAUTHORIZED: {
     retry: false,
-    todo: "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and whether they may go to this server (docs/configuration.md); recording goes on meanwhile.",
+    todo: "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and whether they may be sent to this server (docs/configuration.md); recording goes on meanwhile.",
   },
   FORBIDDEN: {
     retry: false,
@@ -107,8 +107,8 @@ const PROBLEMS = {
     retry: false,
     todo: "Check the tracking URI: it must be the root of an MLflow server. Recording goes on meanwhile.",
   },
-  SERVER_ERROR: { retry: true, todo: "Recording goes on; it is tried again." },
-  STORE_BUSY: { retry: true, todo: "Recording goes on and is written when it is free." },
+  SERVER_ERROR: { retry: true, todo: "Recording goes on; it will be retried." },
+  STORE_BUSY: { retry: true, todo: "Recording goes on; it is written when the store is free." },
   DISK_FULL: { retry: true, todo: "Free space on that disk; recording goes on and is written afterwards." },
   DRIVER_MISSING: {
     retry: false,
@@ -133,17 +133,17 @@ const PROBLEMS = {
   RUN_DELETED: { retry: false, todo: "Restore the run in MLflow to log into it." },
   ARTIFACT_UNREADABLE: {
     retry: false,
-    todo: "Mend what is named above; nothing else is held up by it.",
+    todo: "Fix the problem named above; everything else continues.",
   },
   ARTIFACT_REWRITTEN: {
     retry: false,
-    todo: "What it holds now is stored; log it with `copy: true` to keep what it held.",
+    todo: "Its current content is stored; log it with `copy: true` to keep the content it had.",
   },
-  ARTIFACT_NOT_FOUND: { retry: false, todo: "Look at what is there with a listing of its folder." },
+  ARTIFACT_NOT_FOUND: { retry: false, todo: "List its folder to see what is there." },
   ARTIFACT_ROOT: { retry: false, todo: "" },
-  ARTIFACT_RENAMED: { retry: false, todo: "Log it under a name that fits." },
-  PACKAGE_MISSING: { retry: false, todo: "Install what is missing beside pulse-mlflow." },
-  ARTIFACT_REFUSED: { retry: false, todo: "Everything else of the run goes on." },
+  ARTIFACT_RENAMED: { retry: false, todo: "Log it under a valid name." },
+  PACKAGE_MISSING: { retry: false, todo: "Install the missing package next to pulse-mlflow." },
+  ARTIFACT_REFUSED: { retry: false, todo: "The rest of the run is not affected." },
   REJECTED: { retry: false, todo: "" },
 } as const;
 
@@ -153,8 +153,8 @@ export type PulseErrorCode = keyof typeof PROBLEMS;
 const BRAND = Symbol.for("pulse-mlflow/error");
 
 /**
- * The one error class of this package: `code` is stable, `message` says what happened and what to do, `cause` is the
- * original. `instanceof` also holds across two loaded copies (ESM and CommonJS) of the package.
+ * The error class of this package. `code` is stable, `message` says what happened and what to do, `cause` is the
+ * original error. `instanceof` also works across two loaded copies (ESM and CommonJS) of the package.
  */
 export class PulseError extends Error {
   override readonly name: string = "PulseError";
@@ -166,24 +166,24 @@ export class PulseError extends Error {
     const what = known
       ? detail
       : `PulseError: code must be one of PulseErrorCode; got ${JSON.stringify(code)}. ${detail}`;
-    // Another's words that are quoted may end as a sentence does.
-    const told = shownText(bounded(String(what))).replace(/(?<=[\w)"'`])\.\.(?=\s|$)/g, "."); // it may quote what it was given, and what a server said
-    super(todo === "" ? told : `${told} ${todo}`, cause === undefined ? undefined : { cause });
+    // A quoted message may bring its own full stop.
+    const shown = shownText(bounded(String(what))).replace(/(?<=[\w)"'`])\.\.(?=\s|$)/g, "."); // the detail may quote user input or a server's answer
+    super(todo === "" ? shown : `${shown} ${todo}`, cause === undefined ? undefined : { cause });
     this.code = known ? code : "INVALID_OPTION";
     Object.defineProperty(this, BRAND, { value: true });
   }
 
-  /** @internal What has happened: the message without what to do about it. */
+  /** @internal What happened: the message without the advice. */
   get detail(): string {
     return this.todo === "" ? this.message : this.message.replace(this.todo, "").trim();
   }
 
-  /** @internal What to do about it, as the message ends. */
+  /** @internal The advice at the end of the message. */
   get todo(): string {
     return PROBLEMS[this.code].todo;
   }
 
-  /** Whether trying the same again later can succeed. */
+  /** Whether a later retry of the same operation can succeed. */
   get retryable(): boolean {
     return PROBLEMS[this.code].retry;
   }
@@ -198,14 +198,14 @@ Object.defineProperty(PulseError, Symbol.hasInstance, {
   },
 });
 
-/** An answer of an MLflow server that refuses: what it called the problem, and the status. */
+/** An error reported by an MLflow server. */
 export class MlflowError extends PulseError {
   override readonly name: string = "MlflowError";
   /** MLflow's own code, such as `INVALID_PARAMETER_VALUE`. */
   readonly errorCode: string;
-  /** The status of the HTTP answer. */
+  /** The HTTP status code. */
   readonly httpStatus: number;
-  /** @internal The server's own words. */
+  /** @internal The server's own message. */
   readonly serverMessage: string;
 
   constructor(code: PulseErrorCode, detail: string, errorCode: string, httpStatus: number, serverMessage: string = "") {
@@ -214,15 +214,16 @@ export class MlflowError extends PulseError {
     this.errorCode = shownText(String(errorCode));
     this.httpStatus = httpStatus;
   }
-
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    // biome-ignore lint/complexity/noThisInStatic: a class below inherits this
-    if (this !== MlflowError) return Function.prototype[Symbol.hasInstance].call(this, value);
-    return value instanceof PulseError && "errorCode" in value;
-  }
 }
 
-/** @internal Gives an unknown thrown value as text, whatever it is; of a long one a part. */
+Object.defineProperty(MlflowError, Symbol.hasInstance, {
+  value(this: unknown, value: unknown): boolean {
+    if (this !== MlflowError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return value instanceof PulseError && "errorCode" in value;
+  },
+});
+
+/** @internal Returns the message of any thrown value; long ones are cut. */
 export function messageOf(error: unknown): string {
   try {
     return shortText(isError(error) ? error.message : error);

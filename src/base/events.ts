@@ -2,52 +2,52 @@ import { types } from "node:util";
 import { detached } from "./detached.js";
 import type { PulseError } from "./errors.js";
 
-/** What a tracker tells those who listen, by the name of the event. */
+/** The events of a tracker, by name. */
 export interface TrackerEvents {
-  /** The store takes nothing any more; told once, with the first reason. What is recorded waits. */
+  /** The store no longer accepts anything. Emitted once per outage, with the first error; recorded data waits. */
   unavailable: { readonly uri: string; readonly error: PulseError };
-  /** The store takes changes again. `afterMs`: how long it did not, in milliseconds. */
+  /** The store accepts changes again. `afterMs` is the length of the outage in milliseconds. */
   available: { readonly uri: string; readonly afterMs: number };
-  /** So many changes are lost, for want of memory or disk, or at the end. `error`: why, where one reason is known. */
+  /** Changes were lost because memory or disk was full, or at exit. `error` is the reason, if a single one is known. */
   dropped: { readonly changes: number; readonly error: PulseError | undefined };
-  /** The store refused so many changes for what they are. `error`: the first reason, where it is known. */
+  /** The store refused changes because of their content. `error` is the first reason, if known. */
   rejected: { readonly changes: number; readonly error: PulseError | undefined };
 }
 
 type Listener<E extends keyof TrackerEvents> = (event: TrackerEvents[E]) => unknown;
 type Counted = "dropped" | "rejected";
 
-/** @internal Who listens to one tracker, and how they are told: behind our own work, outside of any call. */
+/** @internal The listeners of one tracker. They are called after our own work is done, outside any call. */
 export class Events {
   readonly #listeners = new Map<keyof TrackerEvents, Set<Listener<never>>>();
-  /** What is to be told, in order; the counts of one kind become one event. */
+  /** Pending events, in order; the counts of one kind are merged into one event. */
   #waiting: { readonly name: keyof TrackerEvents; event: TrackerEvents[keyof TrackerEvents] }[] = [];
   readonly #failed: (name: keyof TrackerEvents, error: unknown) => void;
-  /** The process is about to end: there is no later. */
+  /** Whether to emit synchronously, because the process is about to end. */
   atOnce = false;
 
-  /** `failed` is told when a listener throws or rejects. */
+  /** `failed` is called when a listener throws or rejects. */
   constructor(failed: (name: keyof TrackerEvents, error: unknown) => void) {
     this.#failed = failed;
   }
 
-  /** Has a function told of an event; gives how to end that. */
+  /** Adds a listener; returns a function that removes it. */
   on<E extends keyof TrackerEvents>(name: E, listener: Listener<E>): () => void {
     const listeners = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, listeners);
-    const own: Listener<never> = (event) => listener(event); // the same function may listen twice
+    const own: Listener<never> = (event) => listener(event); // a new function, because the same listener may be added twice
     listeners.add(own);
     return () => void listeners.delete(own);
   }
 
-  /** Tells of an event. */
+  /** Emits an event. */
   emit<E extends keyof TrackerEvents>(name: E, event: TrackerEvents[E]): void {
     if (!this.#listeners.get(name)?.size) return;
     this.#waiting.push({ name, event });
     this.#soon();
   }
 
-  /** Tells of lost changes, those of one turn together. */
+  /** Counts lost changes; all those of one turn become one event. */
   count(name: Counted, changes: number, error: PulseError | undefined): void {
     if (changes === 0 || !this.#listeners.get(name)?.size) return;
     const same = this.#waiting.find((each) => each.name === name);
@@ -64,7 +64,7 @@ export class Events {
     else if (this.#waiting.length === 1) detached(() => queueMicrotask(() => this.tellAll()));
   }
 
-  /** Tells what waits. */
+  /** Calls the listeners for all pending events. */
   tellAll(): void {
     const waiting = this.#waiting;
     this.#waiting = [];

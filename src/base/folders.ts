@@ -3,13 +3,13 @@ import { dirname, isAbsolute, join, resolve } from "node:path";
 import { os } from "./builtins.js";
 import { PulseError, type PulseErrorCode } from "./errors.js";
 
-// What the machine says of the user's folders. It may say nothing: a container's user without an entry, a folder that
-// was removed.
+// The user's folders as the operating system reports them. Any of them may be missing: a container's user may have no
+// entry, and a folder may have been removed.
 
-/** The user's home, an absolute path; undefined where there is none. */
+/** Returns the user's home as an absolute path; undefined if there is none. */
 export function homeFolder(env: NodeJS.ProcessEnv = process.env): string | undefined {
   const given = env["HOME"];
-  // What is empty or relative would lie in the working folder
+  // An empty or relative value would be resolved in the working folder.
   if (given !== undefined) return isAbsolute(given) ? given : undefined;
   try {
     const home = os().homedir();
@@ -19,7 +19,7 @@ export function homeFolder(env: NodeJS.ProcessEnv = process.env): string | undef
   }
 }
 
-/** The working folder; undefined when it was removed. */
+/** Returns the working folder; undefined if it was removed. */
 export function workingFolder(): string | undefined {
   try {
     return process.cwd();
@@ -29,8 +29,8 @@ export function workingFolder(): string | undefined {
 }
 
 /**
- * A path as an absolute one.
- * @throws PulseError with `code` for a relative one where the working folder was removed.
+ * Makes a path absolute.
+ * @throws PulseError with `code` if the path is relative and the working folder was removed.
  */
 export function absolutePath(path: string, code: PulseErrorCode, what: string): string {
   if (!isAbsolute(path) && workingFolder() === undefined)
@@ -38,7 +38,7 @@ export function absolutePath(path: string, code: PulseErrorCode, what: string): 
   return resolve(path);
 }
 
-/** Whether there is something at a path; what Node's permissions hide from a program is not there for it. */
+/** Whether a path exists. A path hidden by Node's permission model does not. */
 export function isThere(path: string): boolean {
   try {
     return existsSync(path);
@@ -48,20 +48,20 @@ export function isThere(path: string): boolean {
 }
 
 /**
- * Whether a folder holds experiments of MLflow's file store, as MLflow itself looks for its default: a number's folder
- * with a `meta.yaml`.
+ * Whether a folder holds experiments of MLflow's file store. Uses MLflow's own test for its default: a folder whose
+ * name is a number and that has a `meta.yaml`.
  */
 export function holdsExperiments(folder: string): boolean {
   try {
     return readdirSync(folder).some((name) => /^\d+$/.test(name) && existsSync(join(folder, name, "meta.yaml")));
   } catch {
-    return false; // there is none, or it may not be looked at
+    return false; // missing, or not readable
   }
 }
 
 /**
- * Makes a folder and those it lies in; one that is there stays as it is. Not Node's recursive `mkdirSync`: that one
- * never returns where a folder is there and none can be made in it, as in `/proc`.
+ * Creates a folder and its parents; does nothing if it exists. Does not use Node's recursive `mkdirSync`, which never
+ * returns if the parent exists but nothing can be created in it, as in `/proc`.
  * @throws the error of the file system
  */
 export function makeFolder(path: string, mode: number = 0o777): void {

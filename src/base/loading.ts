@@ -9,16 +9,16 @@ let requires: readonly NodeJS.Require[] | undefined;
 let froms: readonly string[] = [];
 
 /**
- * The file that this code is in, read from a stack: a bundle may not know its own path, or have that of the machine
- * that built it.
+ * Returns the path of this file, read from a stack trace: a bundle may not know its own path, or only the one it had on
+ * the machine that built it.
  */
 function ownFile(): string | undefined {
-  const stack: unknown = new Error().stack; // a text, unless somebody has replaced how it is made
+  const stack: unknown = new Error().stack; // not a string if somebody replaced how stacks are formatted
   const [, frame = ""] = typeof stack === "string" ? stack.split("\n") : [];
   return /(?:\(|at )((?:file:|[A-Za-z]:[\\/]|\/).*):\d+:\d+\)?$/.exec(frame)?.[1];
 }
 
-/** A path as an absolute one; undefined where the working folder was removed. */
+/** Makes a path absolute; undefined if the working folder was removed. */
 function inWorkingFolder(path: string): string | undefined {
   try {
     return resolve(path);
@@ -27,7 +27,7 @@ function inWorkingFolder(path: string): string | undefined {
   }
 }
 
-/** The folders from which modules are looked for, as far as they are there: for people. */
+/** Returns the existing folders in which modules are looked up, for messages. */
 export const searched = (): readonly string[] => [
   ...new Set(froms.filter(isThere).map((from) => dirname(pathOf(from)))),
 ];
@@ -38,19 +38,19 @@ function isThere(from: string): boolean {
   try {
     return existsSync(pathOf(from));
   } catch {
-    return false; // no path of this machine, or Node's permissions hide it
+    return false; // not a path on this machine, or hidden by Node's permission model
   }
 }
 
 /**
- * Where modules are looked for: from this package's place, from the bundle's, then from the program's. (Some bundlers
- * write the path of the machine that built it in the place of the first.) The working folder is one only where neither
- * is known. What a bundler or test runner has in the place of `require` is not asked: it does not know what is outside.
+ * Returns the places to look up modules from: this package, the bundle, then the program. (Some bundlers replace the
+ * first by its path on the build machine.) The working folder is only used if none of these exists. A bundler's or test
+ * runner's `require` is not used: it does not know about modules outside.
  */
 function places(): readonly NodeJS.Require[] {
   if (requires === undefined) {
     const { createRequire } = realm.process.getBuiltinModule("node:module");
-    // A single executable
+    // A single executable application
     const application = process.getBuiltinModule("node:sea")?.isSea() ? process.execPath : undefined;
     const [given] = process.argv.slice(1, 2);
     const program = given === undefined ? undefined : inWorkingFolder(given);
@@ -60,7 +60,7 @@ function places(): readonly NodeJS.Require[] {
       try {
         return createRequire(from);
       } catch {
-        return []; // no path: a program that was given as text
+        return []; // not a path: the program was passed as text
       }
     });
   }
@@ -79,20 +79,20 @@ function first<R>(look: (require: NodeJS.Require) => R): R {
   throw missing;
 }
 
-/** Loads a module of somebody else's before it returns. @throws the error of Node's loader */
+/** Loads another package's module synchronously. @throws the error of Node's loader */
 export const load = (name: string): unknown => first((require) => require(name));
 
-/** The path that `home` has in the installed package; in a bundle it has another. */
+/** The path of `home` in the installed package; in a bundle it differs. */
 const OWN_FILE = /[\\/]dist[\\/](?:cjs[\\/]pulse-mlflow\.js|esm[\\/]pulse-mlflow-\w+\.js)$/;
 
 /**
- * What this package needs of others, and brings along. In Jest it is loaded by Node itself, for Jest's `require`
- * refuses when the test is over; not in a bundle, beside which there may be anybody's file of that name.
+ * Loads a dependency shipped with this package. In Jest it is loaded by Node itself, because Jest's `require` refuses
+ * to work once the test is over; but not from a bundle, next to which a file of that name may be anyone's.
  */
 export function part(name: keyof typeof parts): unknown {
   if (process.env["JEST_WORKER_ID"] === undefined || !OWN_FILE.test(home ?? "")) return parts[name]();
   return load(join(dirname(pathOf(home ?? "")), `../parts/${name}.cjs`));
 }
 
-/** Where a module of somebody else's lies. @throws the error of Node's loader */
+/** Returns the path of another package's module. @throws the error of Node's loader */
 export const locate = (name: string): string => first((require) => require.resolve(name));

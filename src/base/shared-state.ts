@@ -1,15 +1,15 @@
 /**
- * State shared by every loaded copy of the package (ESM beside CommonJS, two versions in one tree):
- * otherwise a run opened by one copy would be invisible to the other.
+ * State shared by all loaded copies of the package (ESM beside CommonJS, two versions in one tree). Otherwise a run
+ * opened by one copy would be invisible to the other.
  */
 const KEY = Symbol.for("pulse-mlflow/1");
 
-/** Gives the shared slot of that name, made by the first copy that asks. */
+/** Returns a shared slot; the first copy that asks creates it. */
 export const shared = <T>(name: string, make: () => T): T => slot(globalThis, name, make);
 
 /**
- * Likewise for all of a process, also where a test runner gives each file a `globalThis` of its own: listeners to the
- * process's end, and what it has but once.
+ * Returns a slot shared by the whole process, even if a test runner gives each file its own `globalThis`. For exit
+ * listeners, and for anything that exists once per process.
  */
 export const sharedByProcess = <T>(name: string, make: () => T): T => shared(name, () => slot(process, name, make));
 

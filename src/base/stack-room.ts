@@ -2,8 +2,8 @@ const nothing = (): void => undefined;
 const roomy = new Map<number, readonly undefined[]>();
 
 /**
- * Makes sure that so much of the stack is left, in words of 8 bytes.
- * @throws RangeError that the caller would meet otherwise in the middle of something.
+ * Checks that at least this much stack is left, in words of 8 bytes.
+ * @throws RangeError now, instead of later in the middle of an operation.
  */
 export function demandStack(words: number): void {
   let list = roomy.get(words);

@@ -3,10 +3,10 @@ import { PulseError } from "./errors.js";
 import { shownText } from "./text/redact.js";
 import { valueText } from "./text/text.js";
 
-/** What is said of arguments and options that cannot be what they are: name, what is expected, what was got. */
+/** Errors for invalid arguments and options: the name, what is expected, and what was given. */
 
 /**
- * @internal What is expected, whether a value is that, and what it is instead where that can be said better than by showing it.
+ * @internal What is expected, whether a value is valid, and a description of an invalid one, if better than showing it.
  */
 export type Check = readonly [
   expected: string,
@@ -16,16 +16,16 @@ export type Check = readonly [
 
 type WrongCode = "INVALID_OPTION" | "INVALID_CONFIG";
 
-/** Most characters shown of a value. */
+/** Maximum length of a shown value. */
 const MAX_SHOWN = 100;
-/** Longer words are no slips of the pen. */
+/** Longer words are not typing errors. */
 const MAX_WORD = 40;
-/** Fewest letters that tell which word was begun. */
+/** Minimum length of an abbreviation. */
 const MIN_BEGINNING = 3;
-/** What these options hold is shown to nobody. */
+/** Options whose values are never shown. */
 const SECRET = /^(auth|headers|tls)$/;
 
-/** @internal A value in one short line, without secrets; under some names everything is one. */
+/** @internal Shows a value in one short line, without secrets; `name` tells whether it is one. */
 export function shownValue(value: unknown, name: string = ""): string {
   if (typeof value === "function")
     return /^class\b/.test(Function.prototype.toString.call(value)) ? "a class" : "a function";
@@ -42,7 +42,7 @@ export function shownValue(value: unknown, name: string = ""): string {
   }
 }
 
-/** @internal The error for an argument or option that cannot be what it is; `got` is said instead of the value. */
+/** @internal Creates the error for an invalid argument or option; `got` is shown instead of the value. */
 export function wrongInput(
   user: string,
   name: string,
@@ -54,51 +54,51 @@ export function wrongInput(
   return new PulseError(code, `${user}: ${name} must be ${expected}${shown === undefined ? "" : `; got ${shown}`}.`);
 }
 
-/** What takes a function, and options behind it. */
+/** Functions whose first argument is a function, followed by options. */
 const FUNCTION_FIRST = /^(tracked|bind)$/;
 
-/** @internal @throws PulseError `INVALID_OPTION` for an argument that is no function. */
+/** @internal @throws PulseError `INVALID_OPTION` if an argument is not a function. */
 export function needFunction(user: string, name: string, value: unknown): void {
   if (typeof value === "function") return;
   const isRecord = typeof value === "object" && value !== null && !types.isPromise(value);
   const itself =
     value === undefined || value === null || isRecord
       ? undefined
-      : "give the function itself, not what a call of it gives";
+      : "pass the function itself, not the result of calling it";
   const first = (isRecord || typeof value === "string") && FUNCTION_FIRST.test(user);
   const hint = first
-    ? 'the function comes first, options behind it, as in tracked(fn, { experiment: "Sweep" })'
+    ? 'the function comes first, then the options, as in tracked(fn, { experiment: "Sweep" })'
     : itself;
   throw wrongInput(user, name, "a function", value, { got: hint && `${shownValue(value)}: ${hint}` });
 }
 
-/** @internal What is said of several paths or names that are no list. */
+/** @internal Creates the error for several paths or names that should be one list. */
 export function severalTexts(user: string, texts: readonly unknown[]): PulseError {
   const list = texts.map((each) => shownValue(each)).join(", ");
   return new PulseError("INVALID_OPTION", `${user}: several are one list, as in @${user}([${list}]).`);
 }
 
 /**
- * @internal @throws PulseError `INVALID_OPTION` for arguments behind the first, of what takes a selector alone. `otherwise`: what
- * stands in their place.
+ * @internal @throws PulseError `INVALID_OPTION` for extra arguments after a selector. `otherwise`: what to do instead.
  */
 export function needAlone(user: string, args: readonly unknown[], otherwise?: string): void {
   if (otherwise !== undefined && args.length > 1 && args[1] !== undefined)
     throw new PulseError(
       "INVALID_OPTION",
-      `${user} takes one argument; got ${shownValue(args[1])} behind it: ${otherwise}.`,
+      `${user} takes one argument; got ${shownValue(args[1])} as the second: ${otherwise}.`,
     );
   if (args.length > 1 && args.every((each) => typeof each === "string")) throw severalTexts(user, args);
   if (args.length > 1 && args[1] !== undefined)
     throw new PulseError(
       "INVALID_OPTION",
-      `${user} takes a selector and no options; got ${shownValue(args[1])} behind it.`,
+      `${user} takes a selector and no options; got ${shownValue(args[1])} as the second argument.`,
     );
 }
 
 /**
- * @internal Checks the options given to `user` (a function, a decorator or a file); `at`: where among them the object lies.
- * @throws PulseError naming the option, what is expected and what was got.
+ * @internal Checks the options of `user` (a function, a decorator or a file); `at` is the path of the object within
+ * them.
+ * @throws PulseError naming the option, what is expected and what was given.
  */
 export function checkOptions(
   user: string,
@@ -118,7 +118,7 @@ export function checkOptions(
   }
 }
 
-/** @internal What is said of an object with a field that is none of some names; undefined where all are. */
+/** @internal Describes an object with an unknown field; undefined if all its fields are known. */
 export function oddField(value: unknown, names: readonly string[]): string | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
   const odd = Object.keys(value).find((name) => !names.includes(name));
@@ -127,7 +127,7 @@ export function oddField(value: unknown, names: readonly string[]): string | und
   return `one with ${shownValue(odd)}${meant === undefined ? "" : ` (did you mean ${JSON.stringify(meant)}?)`}`;
 }
 
-/** What other libraries call some options. */
+/** Names of options in other libraries. */
 const ALIASES: Readonly<Record<string, string>> = {
   uri: "trackingUri",
   url: "trackingUri",
@@ -136,7 +136,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   parent_run_id: "parentRunId",
 };
 
-/** @internal The error for an option that there is not; where it lies stands before it, with a dot. */
+/** @internal Creates the error for an unknown option; `name` may be a dotted path. */
 export function unknownOption(
   user: string,
   name: string,
@@ -147,13 +147,13 @@ export function unknownOption(
   return new PulseError(code, `${user}: there is no option ${shownValue(name)}.${whatThereIs(own, names)}`);
 }
 
-/** @internal Says which name was probably meant by one that there is not, and which there are. */
+/** @internal Suggests the name that was probably meant, and lists the valid ones. */
 export function whatThereIs(name: string, names: readonly string[]): string {
   const meant = nearest(name, names);
   return `${meant === undefined ? "" : ` Did you mean ${JSON.stringify(meant)}?`} There ${names.length === 1 ? "is" : "are"} ${names.join(", ")}.`;
 }
 
-/** @internal The one of some words that a word with a slip or two, or the beginning of one, was probably meant to be. */
+/** @internal Finds the word that was probably meant: with a typing error or two, or abbreviated. */
 export function nearest(word: string, words: readonly string[]): string | undefined {
   if (word.length > MAX_WORD) return undefined;
   const begun =
@@ -166,7 +166,7 @@ export function nearest(word: string, words: readonly string[]): string | undefi
   return near[0]?.each;
 }
 
-/** How many letters are missing, too many, wrong, or changed places with their neighbours. */
+/** Counts letters that are missing, added, wrong or swapped with their neighbour. */
 function slips(a: string, b: string): number {
   let [before, last] = [[] as number[], Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {

@@ -1,19 +1,19 @@
 /**
- * What browsers and edge runtimes get in the place of this package, by the conditions `browser`, `edge-light` and
- * `workerd` of `exports`: code that is shared with a server loads and does its own work, and nothing is recorded. It
- * behaves as the package does with `PULSE_MLFLOW=off`, says so once, and imports nothing.
+ * The entry point for browsers and edge runtimes, selected by the conditions `browser`, `edge-light` and `workerd` of
+ * `exports`. Code that is shared with a server loads and runs, but nothing is recorded. Behaves like the package with
+ * `PULSE_MLFLOW=off`, warns once, and imports nothing.
  */
 import type * as pulse from "../index.js";
 
 const NOTHING =
   'pulse-mlflow records nothing here: browsers and edge runtimes get a version that does nothing. If this is Node, as in a test with jsdom, set the export condition "node".';
 
-const said = { already: false };
+const warned = { already: false };
 
-/** Says once that nothing is recorded. */
-function say(): void {
-  if (said.already) return;
-  said.already = true;
+/** Warns once that nothing is recorded. */
+function warnOnce(): void {
+  if (warned.already) return;
+  warned.already = true;
   (globalThis as Record<symbol, unknown>)[Symbol.for("pulse-mlflow/browser")] = true; // for `pulse-mlflow/testing`
   console.warn(NOTHING);
 }
@@ -50,7 +50,7 @@ export const MlflowError: ErrorOf<"MlflowError"> = ServerError as never;
 
 const disabled = (): pulse.PulseError => new PulseError("DISABLED", NOTHING);
 
-/** The verbs of a run that give a promise, and what it comes to. */
+/** The asynchronous methods of a run, and their results. */
 const LATER: Readonly<Record<string, () => Promise<unknown>>> = {
   logStream: async () => undefined,
   serverId: async () => {
@@ -60,9 +60,9 @@ const LATER: Readonly<Record<string, () => Promise<unknown>>> = {
 
 const ignore = (): void => undefined;
 
-/** A run that forgets whatever it is told. */
-function forgettingRun({ experiment = "Default" }: { readonly experiment?: string | undefined } = {}): pulse.Run {
-  say();
+/** Creates a run that discards everything. */
+function discardingRun({ experiment = "Default" }: { readonly experiment?: string | undefined } = {}): pulse.Run {
+  warnOnce();
   const id = Array.from({ length: 32 }, () => Math.floor(Math.random() * 16).toString(16)).join("");
   const known: Record<PropertyKey, unknown> = {
     ...{
@@ -88,8 +88,8 @@ function forgettingRun({ experiment = "Default" }: { readonly experiment?: strin
 }
 
 /**
- * Whether a decorator stands without parentheses: it is given a member and its context, or its class or prototype, its
- * name and more.
+ * Whether a decorator is used without parentheses: it is then called with a member and its context, or with a class or
+ * prototype, a name and more.
  */
 function isBare([target, second]: readonly unknown[]): boolean {
   if (typeof second === "object" && second !== null) return "kind" in second;
@@ -99,16 +99,16 @@ function isBare([target, second]: readonly unknown[]): boolean {
   );
 }
 
-/** A decorator of members, or of arguments, in both dialects: what it stands on stays as it is. */
+/** A decorator of members or arguments, in both dialects, that changes nothing. */
 const memberDecorator = (...args: readonly unknown[]): unknown => {
-  say();
-  // On an argument of a constructor there is a place, and no name.
+  warnOnce();
+  // A constructor's argument has an index but no name.
   return isBare(args) || (args.length === 3 && typeof args[2] === "number") ? undefined : ignore;
 };
 
-/** One of classes and methods. */
+/** A decorator of classes and methods that changes nothing. */
 const classDecorator = (...args: readonly unknown[]): unknown => {
-  say();
+  warnOnce();
   return isBare(args) || (args.length === 1 && typeof args[0] === "function") ? undefined : ignore;
 };
 
@@ -120,15 +120,15 @@ export const TrackedRun: typeof pulse.TrackedRun = memberDecorator as never;
 export const TrackedExperiment: typeof pulse.TrackedExperiment = classDecorator as never;
 
 export const tracked: typeof pulse.tracked = ((fn: unknown) => {
-  say();
+  warnOnce();
   return fn;
 }) as never;
 
 export const withRun: typeof pulse.withRun = ((options: object, fn: (run: pulse.Run) => unknown) =>
-  fn(forgettingRun(options))) as never;
-export const startRun: typeof pulse.startRun = (options) => forgettingRun(options);
+  fn(discardingRun(options))) as never;
+export const startRun: typeof pulse.startRun = (options) => discardingRun(options);
 export const currentRun: typeof pulse.currentRun = () => undefined;
-export const requireRun: typeof pulse.requireRun = () => forgettingRun();
+export const requireRun: typeof pulse.requireRun = () => discardingRun();
 export const bind: typeof pulse.bind = (fn) => fn;
 export const flush: typeof pulse.flush = async () => undefined;
 export const shutdown: typeof pulse.shutdown = async () => undefined;
@@ -136,7 +136,7 @@ export const registerTrackingStore: typeof pulse.registerTrackingStore = ignore;
 export const registerArtifactRepository: typeof pulse.registerArtifactRepository = ignore;
 
 export const logExperiment: typeof pulse.logExperiment = async () => {
-  say();
+  warnOnce();
   throw disabled();
 };
 
@@ -156,7 +156,7 @@ export const createTracker: typeof pulse.createTracker = () => ({
   ...{ pause: ignore, resume: ignore, set: ignore, on: () => ignore },
 });
 
-export const configure: typeof pulse.configure = say;
+export const configure: typeof pulse.configure = warnOnce;
 export const defaultTracker: typeof pulse.defaultTracker = () => createTracker();
 
 export const defineExperiment: typeof pulse.defineExperiment = (({
@@ -167,5 +167,5 @@ export const defineExperiment: typeof pulse.defineExperiment = (({
   metrics: unknown;
 }) => ({
   ...{ name, metrics, TrackedExperiment, LogMetric, withRun, currentRun },
-  startRun: (options?: object) => forgettingRun({ ...options, experiment: name }),
+  startRun: (options?: object) => discardingRun({ ...options, experiment: name }),
 })) as never;

@@ -1,31 +1,31 @@
 import { newSketch, type Sketch } from "./sketch.js";
 
 /**
- * What can be made of all the values of a metric; percentiles (nearest rank) are within 1 % of the true ones,
- * everything else is exact.
+ * A summary of all values of a metric. Percentiles (nearest rank) are within 1 % of the true ones, everything else is
+ * exact.
  */
 export type Aggregate = "last" | "mean" | "min" | "max" | "sum" | "count" | "p50" | "p95" | "p99";
 
 /** @internal All of them. */
 export const AGGREGATES: readonly Aggregate[] = ["last", "mean", "min", "max", "sum", "count", "p50", "p95", "p99"];
 
-/** Keeps a rank from falling to the one before it when it is divided and multiplied again. */
+/** Keeps a rank from falling to the one before it through rounding. */
 const ROUNDING = 1e-6;
 const QUANTILES: Partial<Record<Aggregate, number>> = { p50: 0.5, p95: 0.95, p99: 0.99 };
 
-/** @internal The values of one metric, summed up as they come, in constant memory. */
+/** @internal Sums up the values of one metric as they arrive, in constant memory. */
 export class Aggregator {
   #last = Number.NaN;
   #min = Number.POSITIVE_INFINITY;
   #max = Number.NEGATIVE_INFINITY;
   #sum = 0;
-  /** What the sum lost to rounding (Neumaier), so that a million small values add up. */
+  /** The rounding error of the sum (Neumaier), so that a million small values add up. */
   #lost = 0;
   #count = 0;
   readonly #kinds: readonly Aggregate[];
   readonly #sketch: Sketch | undefined;
 
-  /** `failed` is told when there can be no percentiles; all the others are there. */
+  /** `failed` is called if percentiles are unavailable; all other aggregates still work. */
   constructor(kinds: readonly Aggregate[], failed: (error: unknown) => void) {
     this.#kinds = kinds;
     try {
@@ -36,7 +36,7 @@ export class Aggregator {
     }
   }
 
-  /** Takes one finite value. */
+  /** Adds one finite value. */
   add(value: number): void {
     this.#last = value;
     this.#count++;
@@ -48,7 +48,7 @@ export class Aggregator {
     this.#sketch?.accept(value);
   }
 
-  /** Gives each aggregate that was asked for; none while there are no values. */
+  /** Returns the requested aggregates; empty while there are no values. */
   results(): [Aggregate, number][] {
     if (this.#count === 0) return [];
     const sum = this.#sum + this.#lost;
@@ -64,10 +64,10 @@ export class Aggregator {
   }
 
   #percentile(quantile: number): number {
-    // The nearest rank, from 0; the sketch takes a share of the ranks, and rounds down.
+    // The nearest rank, from 0. The sketch takes a share of the ranks and rounds down.
     const rank = Math.ceil(quantile * this.#count) - 1;
     const share = this.#count === 1 ? 0 : Math.min(1, (rank + ROUNDING) / (this.#count - 1));
-    // A sketch gives the middle of a bucket, which may lie outside what there was.
+    // The sketch returns the middle of a bucket, which may lie outside the actual range.
     return Math.min(this.#max, Math.max(this.#min, this.#sketch?.getValueAtQuantile(share) ?? Number.NaN));
   }
 }

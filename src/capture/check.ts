@@ -2,16 +2,16 @@ import type { Selector, Untyped } from "./selector.js";
 import type { BadPath, Found, Loose, PartOf, PathsOf, Scalar } from "./type-paths.js";
 
 /**
- * The compiler's part: whether the paths of a selector fit the function it is applied to. Each check gives `true`, or
- * what is wrong as a sentence.
+ * Compile-time checks: whether the paths of a selector fit the decorated function. Each check is `true`, or an error
+ * with a sentence that describes the problem.
  */
 
-/** What the compiler shows where something is wrong. */
+/** The type shown in a compiler error. */
 export interface Wrong<Sentence extends string> {
   readonly wrong: Sentence;
 }
 
-/** The same with the path, and the paths there are. */
+/** Also shows the path, and the valid paths. */
 interface WrongPath<Sentence extends string, Path, There extends string, Paths> extends Wrong<Sentence> {
   readonly path: Path;
   readonly there: There;
@@ -22,11 +22,11 @@ type Misses<Sentence extends string, Path, Paths> = [Paths] extends [never]
   ? WrongPath<Sentence, Path, "there are none, up to three levels deep", never>
   : WrongPath<Sentence, Path, "there are", Paths>;
 
-// What is called
+// The decorated function
 
 /**
- * What a function gives, for each of its overloads (of more than eight the last eight; of fewer TypeScript repeats the
- * first).
+ * What a function returns, for each of its overloads (at most the last eight; TypeScript repeats the first if there are
+ * fewer).
  */
 type ResultOf<M> =
   Loose<M> extends true
@@ -44,7 +44,7 @@ type ResultOf<M> =
       ? R1 | R2 | R3 | R4 | R5 | R6 | R7 | R8
       : never;
 
-/** What a function takes, likewise. */
+/** What a function takes, for each of its overloads. */
 type TakenBy<M> =
   Loose<M> extends true
     ? unknown
@@ -61,11 +61,11 @@ type TakenBy<M> =
       ? A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8
       : never;
 
-/** The arguments of a function, as functions in its options get them. */
+/** The arguments of a function, as passed to functions in the options. */
 export type ArgsOf<M> =
   Loose<M> extends true ? Untyped[] : TakenBy<M> extends infer A extends readonly Untyped[] ? A : Untyped[];
 
-/** What selectors look at: a promise's value, what a generator yields, anything else as it is. */
+/** What selectors see: the value of a promise, what a generator yields, anything else as it is. */
 type Seen<R> =
   Loose<R> extends true
     ? unknown
@@ -73,18 +73,15 @@ type Seen<R> =
       ? Y
       : Awaited<R>;
 
-/**
- * What functions in the options get as the result; what is not known is `any`, so that they can do with it as they
- * like.
- */
+/** The result as passed to functions in the options; `any` if it is unknown, so that they can use it freely. */
 export type ResultSeen<R> = unknown extends Seen<R> ? Untyped : Seen<R>;
 
-/** The same, of the function that is called. */
+/** The result, as above, of the decorated function. */
 export type ResultSeenOf<M> = ResultSeen<ResultOf<M>>;
 
 /**
- * A selector whose functions may say themselves what they take: `Function` leaves what the compiler tells the others
- * about as it is.
+ * A selector whose functions may declare their own parameter types. `Function` does not affect how the compiler infers
+ * the others.
  */
 export type SelectorFor<Result, Args> =
   | Selector<Result, Args>
@@ -95,10 +92,10 @@ export type SelectorFor<Result, Args> =
 
 // The checks
 
-/** Where a value comes from, for sentences. */
+/** Where a value comes from, for error sentences. */
 type Source = "what the method returns" | "what the function returns" | "what is assigned";
 
-/** Whether every path of a selector, and that of the step, leads to numbers in what a function gives. */
+/** Whether every path of a selector, and of the step, leads to numbers in what a function returns. */
 export type MetricCheck<S, Step, M, From extends Source = "what the method returns"> = [
   PathsOf<S> | PathsOf<Step>,
 ] extends [never]
@@ -107,12 +104,12 @@ export type MetricCheck<S, Step, M, From extends Source = "what the method retur
     : true
   : ValueCheck<PathsOf<S>, PathsOf<Step>, Seen<ResultOf<M>>, From>;
 
-/** The same, of what a function gives that is not known itself. */
+/** `MetricCheck` for a return type instead of a function. */
 export type ResultCheck<S, R> = [PathsOf<S>] extends [never]
   ? true
   : ValueCheck<PathsOf<S>, never, Seen<R>, "what the function returns">;
 
-/** The same, of a value that is assigned. */
+/** `MetricCheck` for an assigned value. */
 export type AssignedCheck<S, Step, V> = [PathsOf<S> | PathsOf<Step>] extends [never]
   ? [S] extends [never]
     ? [NonNullable<V>] extends [never]
@@ -126,7 +123,7 @@ export type AssignedCheck<S, Step, V> = [PathsOf<S> | PathsOf<Step>] extends [ne
 type ValueCheck<P, Step, T, From extends Source> =
   Loose<T> extends true
     ? true
-    : // A bare number has no paths: the text is simply its key.
+    : // A bare number has no paths: the string is simply its key.
       [NonNullable<T>] extends [Scalar]
       ? Said<"number", BadPath<Step, T, "step">, never, T, From>
       : Said<
@@ -147,7 +144,7 @@ type Said<Wanted extends string, Bad, BadStep, T, From extends Source> = [Bad | 
         Found<T, Wanted extends "number" ? Scalar : Scalar | string>
       >;
 
-/** What is not its own iterator is handed on as it is. */
+/** Something async iterable that is not its own iterator; it is passed on unchanged. */
 interface Stream {
   [Symbol.asyncIterator](): unknown;
 }
@@ -155,18 +152,18 @@ interface Stream {
 type Unfollowed =
   "only generators are followed, not streams and other AsyncIterables: yield the values, and declare an AsyncGenerator";
 
-/** What a bare decorator can take nothing of. */
+/** Rejects types from which a bare decorator can take nothing. */
 type BareCheck<R> =
   Loose<R> extends true ? true : IsStream<NonNullable<Seen<R>>> extends true ? Wrong<Unfollowed> : true;
 
 type IsStream<T> = Loose<T> extends true ? false : [T] extends [Stream] ? true : false;
 
-/** Whether every path of a tag selector leads somewhere in what a function gives. */
+/** Whether every path of a tag selector leads somewhere in what a function returns. */
 export type TagCheck<S, M> = [PathsOf<S>] extends [never]
   ? true
   : TagValueCheck<PathsOf<S>, Seen<ResultOf<M>>, "what the method returns">;
 
-/** The same, of a value that is assigned. */
+/** `TagCheck` for an assigned value. */
 export type AssignedTagCheck<S, V> = [PathsOf<S>] extends [never]
   ? true
   : TagValueCheck<PathsOf<S>, V, "what is assigned">;
@@ -178,7 +175,7 @@ type TagValueCheck<P, T, From extends Source> =
       ? true
       : Said<"value", BadPath<P, NonNullable<T>, "tag">, never, NonNullable<T>, From>;
 
-/** What becomes a file as it is. */
+/** Values that are stored in a file as they are. */
 type FileContent =
   | string
   | ArrayBufferView
@@ -189,7 +186,7 @@ type FileContent =
   | AsyncIterable<unknown>
   | { readonly path: string };
 
-/** Whether what a method gives can become a file of that name, or the paths to several lead somewhere. */
+/** Whether a method's return value can become a file of that name, or all paths of a record lead somewhere. */
 export type ArtifactCheck<S, M> = S extends string ? ContentCheck<S, Seen<ResultOf<M>>> : TagCheck<S, M>;
 
 type ContentCheck<File extends string, T> =
@@ -198,9 +195,9 @@ type ContentCheck<File extends string, T> =
     : [Extract<T, FileContent>] extends [never]
       ? File extends `${string}.${"json" | "yaml" | "yml"}`
         ? [Extract<T, object>] extends [never]
-          ? Wrong<"what the method returns is no content: an object, a text, bytes, a Blob, a stream or { path }">
+          ? Wrong<"what the method returns is not the content of a file: an object, a string, bytes, a Blob, a stream or { path }">
           : true
-        : Wrong<"what the method returns is no content: a text, bytes, a Blob, a stream or { path } (an object for names that end in .json, .yaml or .yml)">
+        : Wrong<"what the method returns is not the content of a file: a string, bytes, a Blob, a stream or { path } (an object for names that end in .json, .yaml or .yml)">
       : true;
 
 /** Whether every index path of a selector leads to an argument of a function. */
@@ -208,7 +205,7 @@ export type ParamCheck<S, M, Whose extends "method" | "function" = "method"> = [
   ? true
   : ArgumentCheck<PathsOf<S>, TakenBy<M>, Whose>;
 
-/** The same, of arguments. */
+/** `ParamCheck` for a type of arguments. */
 type ArgumentCheck<P, A, Whose extends "method" | "function"> =
   Loose<A> extends true
     ? true
@@ -221,8 +218,8 @@ type ArgumentCheck<P, A, Whose extends "method" | "function"> =
         >;
 
 /**
- * Whether the paths of a selector above a parameter lead into its argument; a text is the argument's name. Of the rest
- * of the arguments nothing is said.
+ * Whether the paths of a parameter decorator's selector lead into its argument; a single string is a name. Rest
+ * parameters are not checked.
  */
 export type ParameterCheck<S, M, Index extends number> = [S] extends [never]
   ? true
@@ -246,14 +243,14 @@ type InArgument<P, T> =
 // Accepting what cannot be decided
 
 /**
- * The constraint of a type parameter whose default is a check of `S`: the default stays when it is a mistake for
- * certain. Otherwise (it is `true`, or depends on a type parameter of the code around) TypeScript takes the constraint
- * instead, `Wrong<string>`, which stands for "nothing to say". As long as `S` is a type parameter itself, the
- * constraint is `unknown`, so that any default may be written.
+ * The constraint of a type parameter whose default is a check of `S`. The default is only used if it is certainly an
+ * error. Otherwise (it is `true`, or depends on an outer type parameter) TypeScript uses the constraint,
+ * `Wrong<string>`, which then means "no error". While `S` is itself a type parameter, the constraint is `unknown`, so
+ * that any default is allowed.
  */
 export type Checked<S> = ((() => S) extends () => "a type parameter" ? true : false) extends false
   ? Wrong<string>
   : unknown;
 
-/** What is wrong when something is for certain, else `T`. */
+/** The error if there certainly is one, else `T`. */
 export type Unless<P, T> = Wrong<string> extends P ? T : P extends Wrong<string> ? P : T;

@@ -1,8 +1,8 @@
-/** Ends of a bracket and the quotes that open a text. */
+/** Opening brackets with their closing ones; `QUOTES` are the characters that delimit strings. */
 export const CLOSES: Readonly<Record<string, string>> = { "(": ")", "[": "]", "{": "}" };
 const QUOTES = new Set(['"', "'", "`"]);
 
-/** Finds the `(` of a function's parameter list, past a computed name such as `["a(b"]`. */
+/** Finds the `(` of a function's parameter list, skipping a computed name such as `["a(b"]`. */
 export function openingParenthesis(text: string, from = 0): number {
   for (let i = from; i < text.length; i++) {
     const at = skip(text, i);
@@ -13,7 +13,7 @@ export function openingParenthesis(text: string, from = 0): number {
   return -1;
 }
 
-/** The position behind a comment or a text that starts at `i`, or `i` when none does. */
+/** Returns the position after a comment, string or regular expression that starts at `i`, or `i` if none does. */
 export function skip(text: string, i: number): number {
   const char = text[i] as string;
   if (char === "/" && (text[i + 1] === "/" || text[i + 1] === "*")) {
@@ -30,7 +30,7 @@ export function skip(text: string, i: number): number {
   return text.length;
 }
 
-/** Whether what stands at `i` begins an expression: there a slash begins a regular expression, elsewhere it divides. */
+/** Whether an expression starts at `i`: there, a slash starts a regular expression; elsewhere, it divides. */
 function isExpressionStart(text: string, i: number): boolean {
   return /[=([{,:?|&!>]$/.test(text.slice(Math.max(0, i - 20), i).trimEnd());
 }
@@ -43,13 +43,13 @@ function behindPattern(text: string, i: number): number {
     else if (char === "[") inClass = true;
     else if (char === "]") inClass = false;
     else if (char === "\n")
-      return i + 1; // none after all
+      return i + 1; // not a regular expression after all
     else if (char === "/" && !inClass) return j + 1;
   }
   return i + 1;
 }
 
-/** The position of the bracket that closes the one at `i`. */
+/** Returns the position of the bracket that closes the one at `i`. */
 export function closing(text: string, i: number): number {
   const close = CLOSES[text[i] as string];
   for (let j = i + 1; j < text.length; j++) {
@@ -61,10 +61,10 @@ export function closing(text: string, i: number): number {
   return text.length;
 }
 
-/** The last one that was asked for: its nature and its parameters are read one after the other. */
+/** The last function looked up: its kind and its parameters are read one after the other. */
 let last: { readonly fn: WeakRef<object>; readonly text: string | undefined } | undefined;
 
-/** The text of a function; undefined of a native or bound one, and of what is none. */
+/** Returns the source of a function; undefined for a native or bound one, and for anything else. */
 export function functionText(fn: (...args: never[]) => unknown): string | undefined {
   if (last === undefined || last.fn.deref() !== fn) last = { fn: new WeakRef(fn), text: readText(fn) };
   return last.text;

@@ -1,13 +1,13 @@
 import { sanitizeKey } from "../base/text/keys.js";
 
-/** Most sets that are kept: keys can be made up without end. */
+/** Maximum number of sets that are kept, since the number of different keys is unlimited. */
 const MAX_SETS = 10_000;
 let count = 0;
 
-/** An immutable list of metric keys; results with the same keys in the same order share one. */
+/** An immutable list of metric keys. Results with the same keys in the same order share one. */
 export class KeySet {
   readonly keys: readonly string[];
-  /** What followed last: mostly the only one that ever does. */
+  /** The last set returned by `with`, which is mostly the only one. */
   #last: KeySet | undefined;
   #following: Map<string, KeySet> | undefined;
 
@@ -16,8 +16,7 @@ export class KeySet {
   }
 
   /**
-   * Gives the set with one key more; undefined for a key that has to be mended or is in it already, and when there are
-   * too many sets.
+   * Returns the set with one more key; undefined if the key is invalid or already in it, or if there are too many sets.
    */
   with(key: string): KeySet | undefined {
     const last = this.#last;
@@ -37,5 +36,5 @@ export class KeySet {
   }
 }
 
-/** No keys: what every other set is made from. */
+/** The empty set, from which all others are derived. */
 export const NO_KEYS: KeySet = new KeySet([]);

@@ -1,31 +1,30 @@
 import { CLOSES, closing, functionText, openingParenthesis, skip } from "./function-text.js";
 
-/**
- * What a compiler for an older target has made of an async or a generator function: a plain one that hands the body to
- * a helper.
- */
+/** An async or generator function compiled for an older target: a plain function that passes its body to a helper. */
 export interface Lowered {
-  /** Calls give a generator, whose body begins at the first `next`. */
+  /** Whether it returns a generator, whose body starts with the first `next`. */
   readonly generator: boolean;
-  /** Where the text of the function that has the body begins. */
+  /** Where the source of the function with the original body starts. */
   readonly inner: number | undefined;
 }
 
 /**
- * The helpers of tsc, esbuild, swc and Babel (oxc has Babel's): for async functions, and for generators. They may come
- * from a module.
+ * The helpers of tsc, esbuild, swc and Babel (oxc uses Babel's) for async functions and for generators. They may be
+ * imported from a module.
  */
 const HELPER =
   /(?:\(\s*0\s*,\s*)?(?:[\w$]+\.)*(?:(__awaiter|__async|_?async(?:ToGenerator|_to_generator))|(__asyncGenerator|__generator|_?wrap(?:AsyncGenerator|_async_generator)))\d*(?:\.(?:_|default))?\s*\)?\s*\(/y;
-/** One without a name that can be told, which is given the arguments. */
+/** A helper with a minified name, which is passed the arguments. */
 const MINIFIED =
   /[\w$.]+\(\s*(?:this|void 0|null)\s*,\s*(?:arguments|\[[^\]]*\])\s*,\s*(?:void 0\s*,\s*)?\(?(?=function\s*\*)/y;
 const FUNCTION = /\bfunction\b/g;
-/** Where none of these stands, nobody has to look closer. */
+/** A cheap first test. */
 const HINT = /\b(?:__|_?async(?:To|_to)|_?wrap(?:Async|_async))|\barguments\b/;
 const GENERATOR_HINT = /\b(?:__asyncG|__g|_?wrap(?:Async|_async))/;
 
-/** Whether a function is a generator function that was lowered: by its text, since it is a plain one by its kind. */
+/**
+ * Whether a function is a lowered generator function. Only its source tells, since at run time it is a plain function.
+ */
 export function isLoweredGenerator(fn: (...args: never[]) => unknown): boolean {
   const text = functionText(fn);
   if (text === undefined || !GENERATOR_HINT.test(text)) return false;
@@ -33,7 +32,7 @@ export function isLoweredGenerator(fn: (...args: never[]) => unknown): boolean {
   return open >= 0 && loweredBody(text, closing(text, open) + 1)?.generator === true;
 }
 
-/** What became of a function whose parameter list ends before `from`; undefined when it was not lowered. */
+/** Describes a lowered function whose parameter list ends before `from`; undefined if it was not lowered. */
 export function loweredBody(text: string, from: number): Lowered | undefined {
   if (!HINT.test(text)) return undefined;
   const at = firstReturned(text, from);
@@ -41,7 +40,7 @@ export function loweredBody(text: string, from: number): Lowered | undefined {
   HELPER.lastIndex = at;
   const found = HELPER.exec(text);
   if (found) {
-    // The one that tsc's `__generator` is given has the state of a machine as its parameter.
+    // The function passed to tsc's `__generator` takes the state of a state machine instead of the arguments.
     const inner = found[2] === "__generator" ? undefined : functionFrom(text, HELPER.lastIndex);
     return { generator: found[2] !== undefined, inner };
   }
@@ -49,9 +48,7 @@ export function loweredBody(text: string, from: number): Lowered | undefined {
   return MINIFIED.test(text) ? { generator: false, inner: MINIFIED.lastIndex } : undefined;
 }
 
-/**
- * Whether a function does nothing but hand its arguments to another one, as Babel has declared functions and arrows do.
- */
+/** Whether a function only forwards its arguments to another, as Babel generates for declared functions and arrows. */
 export function isForwarder(text: string, from: number): boolean {
   return /^\s*\{\s*return\s+[\w$]+\.apply\(this,\s*arguments\);?\s*\}$/.test(text.slice(from));
 }
@@ -61,10 +58,7 @@ function functionFrom(text: string, from: number): number | undefined {
   return FUNCTION.exec(text)?.index;
 }
 
-/**
- * Where the expression begins that a body, or an arrow without one, returns first, not counting what stands in
- * brackets.
- */
+/** Finds where the expression starts that a body, or an arrow without one, returns first, ignoring brackets. */
 function firstReturned(text: string, from: number): number | undefined {
   let i = behindSpace(text, from);
   if (text.startsWith("=>", i)) {
@@ -83,7 +77,7 @@ function firstReturned(text: string, from: number): number | undefined {
   return undefined;
 }
 
-/** The position behind spaces and comments. */
+/** Returns the position after spaces and comments. */
 function behindSpace(text: string, from: number): number {
   let i = from;
   while (i < text.length) {

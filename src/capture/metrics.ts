@@ -20,27 +20,27 @@ import { isOwnText, type Place, TakenKeys } from "./places.js";
 import type { LogMetricOptions, Selector, SelectorFunction } from "./selector.js";
 import { behindSelector, isOptions } from "./selector-faults.js";
 
-/** Bounds of what a bare `@LogMetric` takes from one result. */
+/** Limits for a bare `@LogMetric` on one result. */
 const MAX_DEPTH = 3;
 const MAX_LEAVES = 50;
 const MAX_STEPS = 10_000;
-/** Most fields of a result that may be looked at and hold no number, and how many more each number found allows for. */
+/** How many fields without a number may be looked at, and how many more each number found allows. */
 const [MAX_LOOKS, LOOKS_PER_NUMBER] = [3_000, 50];
-/** Most names in a message. */
+/** Maximum number of names in a message. */
 const MAX_SHOWN = 5;
 
-/** @internal What of a run's values of a key is logged. */
+/** @internal Which values of a key are logged. */
 export interface Throttle {
   readonly everyN: number;
   readonly minIntervalMs: number;
   readonly aggregate: readonly Aggregate[] | undefined;
 }
 
-/** @internal Where captured values go. An object, not functions: it is made for every call. */
+/** @internal Receives captured values. An object instead of functions, because it is created for every call. */
 export interface MetricSink extends CaptureReport {
   /**
-   * Takes one value; `step` and `timestamp` are undefined when the run is to choose. `apart`: the key is another
-   * place's of the same object, and this says which one it is meant for.
+   * Takes one value; if `step` or `timestamp` is undefined, the run chooses. `apart` is set if another place in the
+   * same object already uses the key, and names the place this value is from.
    */
   metric(
     key: string,
@@ -52,10 +52,10 @@ export interface MetricSink extends CaptureReport {
   ): void;
 }
 
-/** @internal Takes metrics from one result. */
+/** @internal Extracts metrics from one result. */
 export type MetricCapture = (result: unknown, args: readonly unknown[], sink: MetricSink) => void;
 
-/** @internal Compiles a selector into a capture. `name` is the method's name, the key of bare numbers. */
+/** @internal Compiles a selector into a capture. `name` is the method's name, the key of a bare number. */
 export function compileMetrics(selector: Selector | undefined, options: LogMetricOptions, name: string): MetricCapture {
   const { prefix = "", step, timestamp, when, nonFinite } = options;
   const throttle = thinningOf(options);
@@ -90,7 +90,7 @@ export function compileMetrics(selector: Selector | undefined, options: LogMetri
       lost: (subject, describe, mild) => sink.lost(subject, describe, mild),
     });
   };
-  // A list's elements are its steps: each has its own step, time and say in `when`.
+  // For lists, step, timestamp and `when` are evaluated per element.
   const perElement = step !== undefined || when !== undefined || typeof timestamp === "function";
   return (result, args, sink) => {
     if (perElement && isList(result)) eachElement(result, sink, (element) => one(element, args, sink));
@@ -98,7 +98,7 @@ export function compileMetrics(selector: Selector | undefined, options: LogMetri
   };
 }
 
-/** What a function of the options gave, unless that comes later. */
+/** Returns what a function of the options returned, unless that is a promise. */
 function atOnce(name: string, value: unknown, sink: MetricSink): unknown {
   if (!isLate(value)) return value;
   sink.lost(name, () => `${name} ${LATE}.`);
@@ -116,20 +116,20 @@ function compileTake(selector: Selector | undefined, name: string): MetricCaptur
     return (result, args, sink) => {
       const taken = selector(result, args);
       if (isLate(taken)) sink.lost("bare", () => `the selector ${LATE}.`);
-      else takeBare(name, taken, sink, "the selector gave");
+      else takeBare(name, taken, sink, "the selector returned");
     };
   const takes = entriesOf(selector).map(([key, from]) =>
     typeof from === "string" ? takePath(key, from) : takeFunction(key, from),
   );
   const meant = isOptions(selector) ? behindSelector(selector) : undefined;
   return (result, args, sink) => {
-    const shape = shapeOf(result); // asked once, not for each path
-    const told = meant === undefined ? sink : hinting(sink, `If that is meant as an option: ${meant}.`);
-    for (const take of takes) take(result, args, told, shape);
+    const shape = shapeOf(result); // determined once instead of for each path
+    const report = meant === undefined ? sink : hinting(sink, `If that was meant as an option: ${meant}.`);
+    for (const take of takes) take(result, args, report, shape);
   };
 }
 
-/** A sink that adds something to what is said of a selector that found nothing. */
+/** Adds a hint to the message about a selector that found nothing. */
 function hinting(sink: MetricSink, hint: string): MetricSink {
   return {
     metric: (...value) => sink.metric(...value),
@@ -172,7 +172,7 @@ function takeFunction(key: string, from: SelectorFunction): Take {
     else if (!takeValue(key, value, sink) && value !== undefined && value !== null)
       sink.lost(
         `function ${key}`,
-        () => `the selector for ${JSON.stringify(key)} gave ${kindOf(value, key)}, not a number.`,
+        () => `the selector for ${JSON.stringify(key)} returned ${kindOf(value, key)}, not a number.`,
       );
   };
 }
@@ -182,9 +182,8 @@ function emit(sink: MetricSink, key: string, value: number | bigint | boolean, a
 }
 
 /**
- * Takes what a selector has picked: a number, or the numbers of a list or of anything else that can be walked along.
- * `passed`: how many elements of all lists of a result may still be passed over because they are none. False for
- * anything that is neither.
+ * Logs what a selector picked: a number, or the numbers of a list or other iterable. `passed` limits how many elements
+ * without a number may be skipped across all lists of a result. Returns false for anything else.
  */
 function takeValue(key: string, value: unknown, sink: MetricSink, passed?: { left: number }): boolean {
   if (isNumeric(value)) {
@@ -197,7 +196,7 @@ function takeValue(key: string, value: unknown, sink: MetricSink, passed?: { lef
     : takeElements(key, value, sink, passed ?? { left: MAX_STEPS });
 }
 
-/** False when there are elements, and none is a number. */
+/** Returns false if there are elements but no number among them. */
 function takeElements(key: string, list: Listed, sink: MetricSink, passed: { left: number }): boolean {
   let [any, empty] = [false, true];
   eachElement(list, sink, (element) => {
@@ -210,7 +209,7 @@ function takeElements(key: string, list: Listed, sink: MetricSink, passed: { lef
   return any || empty;
 }
 
-/** What can be walked along; what is in a map. */
+/** `Listed`: anything iterable. `Entries`: the contents of a map. */
 type Listed = ArrayLike<unknown> | ReadonlySet<unknown> | Iterable<unknown>;
 type Entries = Iterable<[key: unknown, value: unknown]>;
 
@@ -230,15 +229,15 @@ function eachElement(list: Listed, sink: MetricSink, visit: (element: unknown) =
     sink.limited(`only the first ${MAX_STEPS} of ${list.length} elements`);
 }
 
-const GAVE = "it gave";
+const RESULT = "it returned";
 
-function takeBare(name: string, result: unknown, sink: MetricSink, source = GAVE): void {
+function takeBare(name: string, result: unknown, sink: MetricSink, source = RESULT): void {
   if (isNumeric(result)) {
     emit(sink, name, result);
     return;
   }
   const budget = new Budget();
-  const plain = isPlainObject(result); // asked once, since a prototype is dear to ask for
+  const plain = isPlainObject(result); // determined once, because asking for a prototype is expensive
   if (plain || types.isMap(result)) takeLeaves(result, plain, budget, sink);
   else if (isList(result)) {
     eachElement(result, sink, (element) => {
@@ -248,8 +247,8 @@ function takeBare(name: string, result: unknown, sink: MetricSink, source = GAVE
       } else if (budget.looks > 0 && isFielded(element)) takeLeaves(element, isPlainObject(element), budget, sink);
     });
   }
-  // A selector's function says with undefined that there is nothing to log, anybody with null.
-  if (budget.found || result === null || (result === undefined ? source !== GAVE : isEmpty(result))) return;
+  // `undefined` from a selector function means that there is nothing to log; `null` always does.
+  if (budget.found || result === null || (result === undefined ? source !== RESULT : isEmpty(result))) return;
   sink.lost("bare", () => nothingIn(name, result, source), true);
 }
 
@@ -263,32 +262,32 @@ const isEmpty = (result: unknown): boolean =>
 const isNumberText = (value: unknown): boolean =>
   typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value));
 
-/** What is said of a result in which no number was found. */
+/** Describes a result in which no number was found. */
 function nothingIn(name: string, result: unknown, source: string): string {
   if (result === undefined)
-    return "there is nothing to log: it gave undefined. Return the values, or null where there are none.";
+    return "there is nothing to log: it returned undefined. Return the values, or null if there are none.";
   const fields =
     isPlainObject(result) && !types.isProxy(result) ? Object.entries(Object.getOwnPropertyDescriptors(result)) : [];
   const getters = fields.flatMap(([name, { get }]) => (get ? [name] : []));
   const texts = getters.length > 0 ? [] : fields.flatMap(([name, { value }]) => (isNumberText(value) ? [name] : []));
   if (texts.length > 0) {
-    const [many, them] = texts.length === 1 ? ["is a text", "it"] : ["are texts", "them"];
-    return `no number was found: ${source} ${kindOf(result, name)} whose ${texts.slice(0, MAX_SHOWN).join(", ")} ${many}. Return ${them} as numbers, or give a function: (result) => Number(result.${texts[0]}).`;
+    const [many, them] = texts.length === 1 ? ["is a string", "it"] : ["are strings", "them"];
+    return `no number was found: ${source} ${kindOf(result, name)} whose ${texts.slice(0, MAX_SHOWN).join(", ")} ${many}. Return ${them} as numbers, or use a function: (result) => Number(result.${texts[0]}).`;
   }
   if (isStream(result)) return `no number was found: ${source} a stream. ${STREAMS}`;
   const why =
     getters.length > 0
-      ? ` whose ${getters.slice(0, MAX_SHOWN).join(", ")} ${getters.length === 1 ? "is a getter" : "are getters"}, and those are not run`
+      ? ` whose ${getters.slice(0, MAX_SHOWN).join(", ")} ${getters.length === 1 ? "is a getter" : "are getters"}, which are not run`
       : "";
-  return `no number was found: ${source} ${kindOf(result, name)}${why}. Name what is to be logged: a path ("loss") or a function.`;
+  return `no number was found: ${source} ${kindOf(result, name)}${why}. Say what to log: a path ("loss") or a function.`;
 }
 
-/** How much may still be taken of one object, and looked at of the whole result. */
+/** How much may still be taken from one object, and looked at in the whole result. */
 class Budget {
   leaves = MAX_LEAVES;
-  /** Made when two places may be one key, which those of most results cannot. */
+  /** Only created if two places may share a key, which is rare. */
   keys: TakenKeys | undefined;
-  /** The root is no map: the names in it are all different. */
+  /** Whether the root is not a map, so that all its names differ. */
   plain = false;
   looks = MAX_LOOKS;
   found = false;
@@ -302,7 +301,7 @@ class Budget {
 }
 
 function takeLeaves(root: Fielded, plain: boolean, budget: Budget, sink: MetricSink): void {
-  budget.keys = undefined; // one for each element of a list
+  budget.keys = undefined; // one per element of a list
   budget.plain = plain;
   budget.leaves = MAX_LEAVES;
   if (visitLeaves(root, "", 1, undefined, budget, sink)) return;
@@ -313,7 +312,7 @@ function takeLeaves(root: Fielded, plain: boolean, budget: Budget, sink: MetricS
   );
 }
 
-/** Visits the numeric leaves below an object; false when the budget is spent. */
+/** Visits the numeric leaves of an object; returns false when the budget is used up. */
 function visitLeaves(
   object: Fielded,
   prefix: string,
@@ -346,7 +345,7 @@ function visitLeaf(
     budget.found = true;
     budget.looks += LOOKS_PER_NUMBER;
     const name = prefix === "" && typeof key === "string" ? key : prefix + keyText(key);
-    // What lies deeper has a dot in its key: a name of the root that has none is no other's.
+    // Keys of deeper values contain a dot, so a name of the root without one is unique.
     const alone = budget.plain && up === undefined && isOwnText(key);
     emit(sink, name, value, alone ? undefined : budget.met(key).take(name, up, key));
     return true;

@@ -3,26 +3,26 @@ import { ownName } from "../base/text/text.js";
 import { nearest, shownValue } from "../base/wrong-input.js";
 import { isFielded, isList, isPlainObject } from "./path.js";
 
-/** Told what a capture could not take. An object, not functions: it is made for every call. */
+/** Told what a capture could not take. An object instead of functions, because it is created for every call. */
 export interface CaptureReport {
-  /** A bound cut something off. */
+  /** Called when a limit cut something off. */
   limited(what: string): void;
-  /** A selector found nothing. `subject` tells it from others; `mild`: it may well be meant so. */
+  /** Called when a selector found nothing. `subject` identifies it; `mild` means that it may be intended. */
   lost(subject: string, describe: () => string, mild?: boolean): void;
 }
 
-/** Most names of fields that are looked at, and that are shown. */
+/** How many field names are looked at, and how many are shown. */
 const [MAX_NAMES, MAX_SHOWN] = [50, 10];
 const MAX_DEPTH = 3;
 /** Longer names are data. */
 const MAX_NAME = 100;
 
 /**
- * Says that nothing was taken by a path, unless what it leads to is there and empty (undefined or null). `kind` is what
- * is looked for ("metric"), `what` where ("the result"); `before`: how the path was written begins with it.
+ * Reports that a path found nothing, unless it leads to something that exists and is empty (undefined or null). `kind`
+ * is what is looked for ("metric"), `what` is where ("the result"), `before` is the start of the path as written.
  */
 export function sayNowhere(
-  told: CaptureReport,
+  report: CaptureReport,
   kind: string,
   path: string,
   what: string,
@@ -31,14 +31,14 @@ export function sayNowhere(
   before: string = "",
 ): void {
   if (value === null || (value === undefined && isThere(root, path))) return;
-  told.lost(`${kind} ${before}${path}`, () => {
+  report.lost(`${kind} ${before}${path}`, () => {
     const start = `${kind} path ${JSON.stringify(before + path)}`;
     if (value !== undefined) {
       const isNumber = typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value));
       const todo = isNumber
-        ? `Return a number, or make one of it: { ${JSON.stringify(path)}: (r) => Number(r.${path}) }.`
-        : "Mend the path.";
-      return `${start} leads to ${kindOf(value, path)}, not to a number. ${todo}`;
+        ? `Return a number, or convert it: { ${JSON.stringify(path)}: (r) => Number(r.${path}) }.`
+        : "Fix the path.";
+      return `${start} leads to ${kindOf(value, path)}, not a number. ${todo}`;
     }
     const names = namesIn(root, before);
     const optional = ` Write ${JSON.stringify(`${before}${path}?`)} if it may be missing.`;
@@ -53,10 +53,10 @@ export function sayNowhere(
   });
 }
 
-/** What a value is, in words; of a text what may be shown, which depends on the name it stands under. */
+/** Describes a value; `name` tells whether a string may be shown. */
 export function kindOf(value: unknown, name = ""): string {
   if (value === undefined || value === null) return String(value);
-  if (typeof value === "string") return `the text ${shownValue(value, name)}`;
+  if (typeof value === "string") return `the string ${shownValue(value, name)}`;
   if (typeof value !== "object") return `a ${typeof value}`;
   if (types.isProxy(value)) return "a proxy";
   if (isList(value)) return "length" in value ? "a list" : "a set";
@@ -76,7 +76,7 @@ export function isStream(value: unknown): boolean {
   return typeof (value as { [Symbol.asyncIterator]?: unknown })[Symbol.asyncIterator] === "function";
 }
 
-/** Whether a path leads to something that is there, also when that is empty, or lies in something empty. */
+/** Whether a path leads to something that exists, even if it is empty, or into something empty. */
 function isThere(root: unknown, path: string): boolean {
   let at = root;
   const parts = path.split(".");
@@ -84,7 +84,7 @@ function isThere(root: unknown, path: string): boolean {
     if (at === null) return true;
     if (typeof at !== "object" && typeof at !== "function") return false;
     if (types.isMap(at) ? !(at.has(part) || at.has(Number(part))) : !(part in at)) return false;
-    if (i === parts.length - 1) return true; // it may be a getter, which has run
+    if (i === parts.length - 1) return true; // it may be a getter, which has already run
     const found = types.isMap(at) ? (at.get(part) ?? at.get(Number(part))) : (at as Record<string, unknown>)[part];
     if (found === undefined) return true;
     at = found;
@@ -92,12 +92,12 @@ function isThere(root: unknown, path: string): boolean {
   return true;
 }
 
-/** The names of the fields in a value, those of objects in it with dots; nothing is run. */
+/** Returns the names of a value's fields, dotted for nested objects, without running getters. */
 function namesIn(root: unknown, prefix = "", depth = 1): string[] {
   if (isList(root) && "length" in root && depth === 1) return namesIn(root[0], prefix, depth + 1);
   if (typeof root !== "object" || root === null || types.isProxy(root)) return [];
   const all = types.isMap(root) ? [...root.keys()].map(String) : Object.keys(root);
-  // What instances have for themselves
+  // Private by convention
   const names = isFielded(root) ? all : all.filter((name) => !name.startsWith("_"));
   return names
     .slice(0, MAX_NAMES)

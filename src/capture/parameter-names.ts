@@ -1,38 +1,38 @@
 import { CLOSES, closing, functionText, openingParenthesis, skip } from "./function-text.js";
 import { isForwarder, loweredBody } from "./lowered.js";
 
-/** One parameter as written: its name, or null where it has none (destructured). */
+/** The name of a parameter as written; null if it has none (destructured). */
 export type ParameterName = string | null;
 
-/** What a function's own text says of its parameters. */
+/** What the source of a function reveals about its parameters. */
 export interface Parameters {
   /**
-   * Positions are kept: a destructured parameter is a null among names. Null as a whole: the text cannot be read
-   * (native and bound functions).
+   * By position; null for a destructured parameter. Null as a whole if the source cannot be read (native and bound
+   * functions).
    */
   readonly names: readonly ParameterName[] | null;
-  /** The last one takes all the arguments that are left. */
+  /** Whether the last one is a rest parameter. */
   readonly rest: boolean;
   /**
-   * The names look as if nobody had written them: all are made up, and no space stands between them, or before the body
-   * of a function that has one.
+   * Whether the names look minified: all are made up, and there is no space between them, or before the body of a
+   * function with a single one.
    */
   readonly minified: boolean;
-  /** A compiler has put made-up names in place of those that were written, which stand elsewhere. */
+  /** Whether a compiler has replaced the written names, which are elsewhere, by made-up ones. */
   readonly lost: boolean;
 }
 
 const UNREADABLE: Parameters = { names: null, rest: false, minified: false, lost: false };
 
-/** What minifiers call parameters, and what transpilers do. */
+/** Names that minifiers (`SHORT`) and transpilers (`MADE_UP`) give to parameters. */
 const SHORT = /^[A-Za-z_$][\w$]?$/;
 const MADE_UP = /^(?:_[A-Za-z]?\d*|[A-Za-z]_\d+)$/;
-/** What Babel and swc call those of a function that only hands its arguments on. */
+/** Names that Babel and swc use in a function that only forwards its arguments. */
 const HANDED_ON = /^_(?:x\d*|\d+)$/;
 
 /**
- * Reads a function's parameters from its text, once: a small scanner, because a regular expression stops at the first
- * `)` inside a default.
+ * Reads a function's parameters from its source with a small scanner, because a regular expression would stop at the
+ * first `)` inside a default value.
  */
 export function readParameters(fn: (...args: never[]) => unknown): Parameters {
   const text = functionText(fn);
@@ -42,7 +42,7 @@ export function readParameters(fn: (...args: never[]) => unknown): Parameters {
     ? { parts: [single[1] as string], end: single[0].length - 2 }
     : splitParameters(text, openingParenthesis(text));
   if (outer === undefined) return UNREADABLE;
-  // What has the body has the names, too, if it is given the arguments.
+  // The function with the original body also has the original names, if it is passed the arguments.
   const inner = loweredBody(text, outer.end)?.inner;
   const given = inner === undefined ? undefined : splitParameters(text, openingParenthesis(text, inner));
   const { parts, end } = given !== undefined && given.parts.length > 0 ? given : outer;
@@ -62,15 +62,15 @@ export function readParameters(fn: (...args: never[]) => unknown): Parameters {
   };
 }
 
-/** So many characters show whether there are spaces where people, formatters and compilers put them. */
+/** How many characters to check for the spaces that people, formatters and compilers write. */
 const FIRST_OF_TEXT = 80;
 
-/** Whether a function's body begins without the space that people, formatters and compilers put before it. */
+/** Whether a function's body starts without the usual space before it. */
 const isCompact = (text: string, at: number): boolean => /^\S(?:\{|=>)/.test(text.slice(at - 1, at + 2));
 
 /**
- * Whether a minifier seems to have given a function or class the name it has, or taken it; an arrow function may never
- * have had one.
+ * Whether a minifier seems to have replaced or removed the name of a function or class. Arrow functions may never have
+ * had one.
  */
 export function isRenamed(fn: object, name: string): boolean {
   if (name !== "" && !SHORT.test(name)) return false;
@@ -82,22 +82,22 @@ export function isRenamed(fn: object, name: string): boolean {
   );
 }
 
-/** Whether a name stands for a parameter that was destructured: a compiler has moved that into the body. */
+/** Whether a name stands for a destructured parameter, whose destructuring a compiler has moved into the body. */
 function isTakenApart(name: string, text: string, from: number): boolean {
   if (!/^_(?:[a-z]|\d+|ref\d*|param\d*)$|^param\d*$/.test(name)) return false;
   const body = text.slice(from, from + FIRST_OF_BODY);
   return new RegExp(`\\}\\s*=\\s*${name}\\s*[,;]|=\\s*${name}\\s*(?:,\\s*\\{|\\.)`).test(body);
 }
 
-/** Whether the parameters are put into a list, from which swc takes those that were written. */
+/** Whether the parameters are collected in a list, from which swc takes the written ones. */
 function isListed(text: string, from: number): boolean {
   return /=\s*\[\s*_0\b/.test(text.slice(from, from + FIRST_OF_BODY));
 }
 
-/** So many characters of a body are looked at for what a compiler put at its beginning. */
+/** How many characters of a body to check for code that a compiler put at its start. */
 const FIRST_OF_BODY = 2_000;
 
-/** The parameters in the list that opens at `open`, as written, and where it ends. */
+/** Splits the list that opens at `open` into parameters as written; `end` is the position after it. */
 function splitParameters(text: string, open: number): { readonly parts: string[]; readonly end: number } | undefined {
   if (open < 0) return undefined;
   const parts: string[] = [];
@@ -107,7 +107,7 @@ function splitParameters(text: string, open: number): { readonly parts: string[]
     const at = skip(text, i);
     const char = text[i] as string;
     if (at > i) {
-      if (char !== "/") part += text.slice(i, at); // a comment is left out, a text is kept
+      if (char !== "/") part += text.slice(i, at); // comments are dropped, strings are kept
       i = at - 1;
     } else if (char === ")") break;
     else if (char === ",") {

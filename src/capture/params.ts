@@ -18,11 +18,11 @@ import {
 import { type Place, TakenKeys } from "./places.js";
 import type { Selector, Untyped } from "./selector.js";
 
-/** A function as params selector: gets the list of the call's arguments. */
+/** A function as params selector; it is passed the list of the call's arguments. */
 export type ArgumentFunction = (args: Untyped) => unknown;
 
 /**
- * What part of the arguments is taken: names or index paths (`"lr"`, `"1.lr"`), a record that renames them, or a
+ * Which parts of the arguments are logged: names or index paths (`"lr"`, `"1.lr"`), a record that renames them, or a
  * function.
  */
 export type ParamSelector =
@@ -32,68 +32,69 @@ export type ParamSelector =
   | ArgumentFunction;
 
 /**
- * @internal Takes one captured value, not yet text. `apart`: the key is another place's of the same capture, and this
- * says which one it is meant for.
+ * @internal Takes one captured value, not yet converted to text. `apart` is set if another place of the same capture
+ * already uses the key, and names the place this value is from.
  */
 export type EmitValue = (key: string, value: unknown, apart?: string | undefined) => void;
 
-/** Takes one value of a place; without one its key is where it is from. */
+/** Takes one value and its place; without a place, the key identifies it. */
 type EmitPlaced = (key: string, value: unknown, up?: Place, own?: unknown) => void;
 
-/** Has what one capture takes told apart by its places. */
+/** Makes an emitter that keeps different places with the same key apart. */
 function placed(emit: EmitValue): EmitPlaced {
   const keys = new TakenKeys(true);
   return (key, value, up, own = key) => emit(key, value, keys.take(key, up, own));
 }
 
-/** Told when a bound cut something off. */
+/** Called when a limit cut something off. */
 type Limited = (what: string) => void;
 
-/** @internal Takes params from a call's arguments. */
-export type ParamCapture = (args: readonly unknown[], emit: EmitValue, told?: CaptureReport) => void;
+/** @internal Extracts params from a call's arguments. */
+export type ParamCapture = (args: readonly unknown[], emit: EmitValue, report?: CaptureReport) => void;
 
-/** The same, of one of its parts. */
-type PlacedCapture = (args: readonly unknown[], emit: EmitPlaced, told?: CaptureReport) => void;
+/** A capture of one part of a selector. */
+type PlacedCapture = (args: readonly unknown[], emit: EmitPlaced, report?: CaptureReport) => void;
 
-/** @internal Takes tags from a call's result. */
-export type TagCapture = (result: unknown, args: readonly unknown[], emit: EmitValue, told?: CaptureReport) => void;
+/** @internal Extracts tags from a call's result. */
+export type TagCapture = (result: unknown, args: readonly unknown[], emit: EmitValue, report?: CaptureReport) => void;
 
-/** @internal What is known of a function's arguments. */
+/** @internal What is known about a function's parameters. */
 export interface Signature {
   /**
-   * Their names: explicit ones first, then those of the function's text; null where there is none; null as a whole:
-   * nothing is known.
+   * Names given explicitly, else those in the function's source; null for a parameter without a name. Null as a whole
+   * if nothing is known.
    */
   readonly names: readonly ParameterName[] | null;
-  /** The last one takes all the arguments that are left. */
+  /** Whether the last one is a rest parameter. */
   readonly rest: boolean;
-  /** The names look like a minifier's: nothing can be looked up by them. */
+  /** Whether the names look minified, so that nothing can be looked up by name. */
   readonly minified: boolean;
-  /** Some names are not those that were written, which cannot be found. */
+  /** Whether some names are not the written ones, which cannot be found. */
   readonly lost: boolean;
 }
 
-/** Bounds of what is taken from one object. */
+/** Limits for one object. */
 const MAX_DEPTH = 3;
 const MAX_FIELDS = 50;
 const MAX_LOOKS = 1_000;
-/** Most fields of one record of params, tags or metrics. */
+/** Maximum number of fields in a record of params, tags or metrics. */
 const MAX_RECORD = 10_000;
 
 const isScalar = (value: unknown): boolean => isNumeric(value) || typeof value === "string";
 
-/** @internal Compiles a params selector for a function's arguments; `unknown` is told each name none of them has. */
+/** @internal Compiles a params selector for a function; `unknown` is called with each name that no parameter has. */
 export function compileParams(
   selector: ParamSelector | undefined,
   signature: Signature,
   unknown: (name: string) => void,
 ): ParamCapture {
-  if (selector === undefined) return (args, emit, told) => takeBare(signature, args, placed(emit), told);
+  if (selector === undefined) return (args, emit, report) => takeBare(signature, args, placed(emit), report);
   return compilePaths(selector, (key, path) => takeArgument(key, path, signature, unknown));
 }
 
 /**
- * @internal Compiles the selector of a parameter decorator: a text is the argument's name, paths lead into its value.
+ * @internal Compiles the selector of a parameter decorator: a string is the param's name, other paths lead into the
+ * argument.
  */
 export function compileParameter(
   selector: ParamSelector | undefined,
@@ -108,34 +109,34 @@ export function compileParameter(
     return (args, emit) => emitValue(name, argument(args), placed(emit));
   return compilePaths(selector, (key, written) => {
     const { path, optional } = writtenPath(written);
-    return (args, emit, told) =>
-      pickParam(key, path, `argument ${name}`, argument(args), emit, optional ? undefined : told);
+    return (args, emit, report) =>
+      pickParam(key, path, `argument ${name}`, argument(args), emit, optional ? undefined : report);
   });
 }
 
 function compilePaths(selector: ParamSelector, take: (key: string, path: string) => PlacedCapture): ParamCapture {
   if (typeof selector === "function")
-    return (args, emit, told) => emitRecord(selector(args), emit, (what) => told?.limited(what));
+    return (args, emit, report) => emitRecord(selector(args), emit, (what) => report?.limited(what));
   const takes = entriesOf(selector).map(
     ([key, from]): PlacedCapture => (typeof from === "string" ? take(key, from) : takeFunction(key, from)),
   );
-  return (args, emit, told) => {
+  return (args, emit, report) => {
     const one = placed(emit);
-    for (const each of takes) each(args, one, told);
+    for (const each of takes) each(args, one, report);
   };
 }
 
 function takeFunction(key: string, from: ArgumentFunction): PlacedCapture {
-  return (args, emit, told) => {
+  return (args, emit, report) => {
     const value = from(args);
-    if (isLate(value)) told?.lost(`param ${key}`, () => `the selector for param ${JSON.stringify(key)} ${LATE}.`);
+    if (isLate(value)) report?.lost(`param ${key}`, () => `the selector for param ${JSON.stringify(key)} ${LATE}.`);
     else emit(key, value);
   };
 }
 
 /**
- * @internal Emits the first fields of a record (also a class instance's own) or entries of a map; nothing at all stands
- * for none.
+ * @internal Emits the fields of a record (or a class instance) or the entries of a map, up to a limit; null and
+ * undefined count as empty.
  * @throws TypeError for anything else, such as a list or a buffer.
  */
 export function emitRecord(record: unknown, emit: EmitValue, limited?: Limited, unset?: (name: string) => void): void {
@@ -159,15 +160,15 @@ export function emitRecord(record: unknown, emit: EmitValue, limited?: Limited, 
 }
 
 /**
- * @internal Whether a value has fields with names of their own; lists, texts and bytes have only numbers, dates and
- * functions no fields at all.
+ * @internal Whether a value has named fields. Lists, strings and bytes only have indexes; dates and functions have
+ * none.
  */
 export function isRecord(value: unknown): value is object {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   return !(ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) || types.isBoxedPrimitive(value) || types.isPromise(value) || types.isSet(value) || types.isDate(value) || types.isRegExp(value)); // biome-ignore format: one list
 }
 
-/** @internal What a value is called. */
+/** @internal Returns the type name of a value. */
 export const kindName = (value: unknown): string =>
   Buffer.isBuffer(value)
     ? "Buffer"
@@ -175,19 +176,19 @@ export const kindName = (value: unknown): string =>
       ? Object.prototype.toString.call(value).slice(8, -1)
       : typeof value;
 
-/** Emits what a path leads to in an argument, or says that it leads nowhere. */
+/** Emits what a path finds in an argument, or reports that it finds nothing. */
 function pickParam(
   key: string,
   path: string,
   what: string,
   from: unknown,
   emit: EmitPlaced,
-  told: CaptureReport | undefined,
+  report: CaptureReport | undefined,
   before: string = "",
 ): void {
   const value = readPath(from, path);
   if (value === undefined) {
-    if (told && from !== undefined) sayNowhere(told, "param", path, what, from, undefined, before);
+    if (report && from !== undefined) sayNowhere(report, "param", path, what, from, undefined, before);
   } else emitValue(key, value, emit);
 }
 
@@ -207,22 +208,22 @@ function takeArgument(
   const argument = (args: readonly unknown[]): unknown => (isRest ? args.slice(index) : args[index]);
   const beyond = names !== null && !signature.rest && index >= names.length;
   if (index >= 0)
-    return (args, emit, told) => {
+    return (args, emit, report) => {
       if (rest !== undefined)
-        pickParam(key, rest, `argument ${head}`, argument(args), emit, optional ? undefined : told, `${head}.`);
+        pickParam(key, rest, `argument ${head}`, argument(args), emit, optional ? undefined : report, `${head}.`);
       else if (beyond && index >= args.length && !optional)
-        told?.lost(
+        report?.lost(
           `param ${path}`,
           () =>
             `param path ${JSON.stringify(path)} found nothing; there ${names.length === 1 ? "is 1 argument" : `are ${names.length} arguments`}, counted from 0.`,
         );
       else emitValue(key, argument(args), emit);
     };
-  // No argument has that name: it may be a field of a first argument that is destructured or unreadable.
+  // No parameter has that name. It may be a field of the first argument, if that is destructured or unreadable.
   const isField = !lost && (names === null || names[0] === null || minified);
   if (!isField) unknown(head);
-  return (args, emit, told) =>
-    pickParam(key, path, "the first argument", args[0], emit, optional || !isField ? undefined : told);
+  return (args, emit, report) =>
+    pickParam(key, path, "the first argument", args[0], emit, optional || !isField ? undefined : report);
 }
 
 /** How much of one object may still be taken, and looked at. */
@@ -234,7 +235,7 @@ interface Budget {
 
 const wholeBudget = (): Budget => ({ left: MAX_FIELDS, looks: MAX_LOOKS, names: undefined });
 
-/** Emits what was picked: of an object its fields, under dotted keys; anything else as it is. */
+/** Emits a picked value: the fields of an object under dotted keys, anything else as it is. */
 function emitValue(key: string, value: unknown, emit: EmitPlaced): void {
   if (value === undefined) return;
   if (!isFielded(value) || !emitFields(value, `${key}.`, 1, { up: undefined, key }, wholeBudget(), () => true, emit))
@@ -242,8 +243,8 @@ function emitValue(key: string, value: unknown, emit: EmitPlaced): void {
 }
 
 /**
- * Emits the fields of an object that are wanted, those of objects in it under dotted keys, as far as the budget goes;
- * false when there are none.
+ * Emits those fields of an object that `wants` accepts, nested ones under dotted keys, within the budget. Returns false
+ * if there are none.
  */
 function emitFields(
   object: Fielded,
@@ -277,14 +278,14 @@ function emitFields(
 }
 
 /**
- * Bare: scalar arguments under their names, and the scalar fields of a first argument that is an object, also of a
- * class that only holds data.
+ * Without a selector: logs scalar arguments under their names, and the scalar fields of a first argument that is an
+ * object or a class instance that only holds data.
  */
 function takeBare(
   { names, rest }: Signature,
   args: readonly unknown[],
   emit: EmitPlaced,
-  told: CaptureReport | undefined,
+  report: CaptureReport | undefined,
 ): void {
   let any = false;
   const first: Place = { up: undefined, key: names?.[0] ?? 0 };
@@ -307,33 +308,32 @@ function takeBare(
   }
   const [given] = args;
   if (!any && given !== undefined && given !== null)
-    told?.lost(
+    report?.lost(
       "bare params",
       () =>
-        `no param was found: the first argument is ${knownAs(given)}. Name what is to be logged: ${JSON.stringify(`${names?.[0] ?? 0}.lr`)}, or a function of the arguments.`,
+        `no param was found: the first argument is ${knownAs(given)}. Say what to log: ${JSON.stringify(`${names?.[0] ?? 0}.lr`)}, or a function of the arguments.`,
       true,
     );
 }
 
-/** @internal Compiles a tags selector: like metrics, on the result, but any scalar is a value. */
+/** @internal Compiles a tags selector: applied to the result like one for metrics, but any scalar is a value. */
 export function compileTags(selector: Selector | undefined, name: string): TagCapture {
   if (selector === undefined) {
-    return (result, _args, emit, told) => {
+    return (result, _args, emit, report) => {
       if (isScalar(result)) emit(name, result);
       else if (result !== undefined && result !== null)
-        told?.lost(
+        report?.lost(
           "bare tags",
-          () =>
-            `no tag was found: it gave ${knownAs(result)}. Name what is to be a tag: a path ("stage") or a function.`,
+          () => `no tag was found: it returned ${knownAs(result)}. Say what to log: a path ("stage") or a function.`,
           true,
         );
     };
   }
   if (typeof selector === "function") {
-    return (result, args, emit, told) => {
+    return (result, args, emit, report) => {
       const taken: unknown = selector(result, args);
-      if (isLate(taken)) told?.lost("tags", () => `the selector of tags ${LATE}.`);
-      else if (isPlainObject(taken)) emitRecord(taken, emit, (what) => told?.limited(what));
+      if (isLate(taken)) report?.lost("tags", () => `the selector of tags ${LATE}.`);
+      else if (isPlainObject(taken)) emitRecord(taken, emit, (what) => report?.limited(what));
       else if (taken !== undefined) emit(name, taken);
     };
   }
@@ -342,15 +342,15 @@ export function compileTags(selector: Selector | undefined, name: string): TagCa
     from,
     ...writtenPath(typeof from === "string" ? from : ""),
   }));
-  return (result, args, emit, told) => {
+  return (result, args, emit, report) => {
     for (const { key, from, path, optional } of entries) {
       const value: unknown =
         typeof from === "function" ? from(result, args) : isScalar(result) ? result : readPath(result, path);
       if (typeof from === "function" && isLate(value))
-        told?.lost(`tag ${key}`, () => `the selector for tag ${JSON.stringify(key)} ${LATE}.`);
+        report?.lost(`tag ${key}`, () => `the selector for tag ${JSON.stringify(key)} ${LATE}.`);
       else if (value !== undefined) emit(key, value);
-      else if (told && typeof from === "string" && !optional)
-        sayNowhere(told, "tag", path, "the result", result, undefined);
+      else if (report && typeof from === "string" && !optional)
+        sayNowhere(report, "tag", path, "the result", result, undefined);
     }
   };
 }

@@ -1,64 +1,61 @@
 import { types } from "node:util";
 import type { Fielded } from "../base/text/fields.js";
 
-/** Whether a value can be a metric: MLflow metrics are doubles; booleans are 1 and 0. */
+/** Whether a value can be a metric. MLflow metrics are doubles; booleans count as 1 and 0. */
 export function isNumeric(value: unknown): value is number | bigint | boolean {
   const type = typeof value;
   return type === "number" || type === "bigint" || type === "boolean";
 }
 
-/** Whether a value is an object written as `{ … }` (also one from another realm), not a class instance. */
+/** Whether a value is a plain object (of any realm), not a class instance. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   const proto: unknown = Object.getPrototypeOf(value);
   return proto === null || proto === Object.prototype || Object.getPrototypeOf(proto) === null;
 }
 
-/** Whether a value is a list of numbers or the like: an array, a typed array or a set. */
+/** Whether a value is an array, a typed array or a set. */
 export function isList(value: unknown): value is ArrayLike<unknown> | ReadonlySet<unknown> {
   return Array.isArray(value) || types.isSet(value) || types.isTypedArray(value);
 }
 
-/**
- * What a value is to a path: a list, an object whose fields are its properties, or something that only `readPath` can
- * read.
- */
+/** How to read a value: as a list, by its properties, or (undefined) only with `readPath`. */
 export function shapeOf(value: unknown): "list" | "object" | undefined {
   if (isList(value)) return "list";
   return typeof value === "object" && value !== null && !types.isMap(value) ? "object" : undefined;
 }
 
-/** Whether a value can be walked along more than once: what is its own iterator would be used up. */
+/** Whether a value can be iterated more than once: its own iterator would be consumed. */
 export function isIterable(value: unknown): value is Iterable<unknown> {
   if (typeof value !== "object" || value === null) return false;
   const iterate = (value as Partial<Iterable<unknown>>)[Symbol.iterator];
   return typeof iterate === "function" && !("next" in value);
 }
 
-/** A path as it was written: `"val.acc?"` may lead nowhere without a word. */
+/** Parses a path as written; a trailing `?`, as in `"val.acc?"`, means that it may lead nowhere. */
 export function writtenPath(written: string): { readonly path: string; readonly optional: boolean } {
   return written.length > 1 && written.endsWith("?")
     ? { path: written.slice(0, -1), optional: true }
     : { path: written, optional: false };
 }
 
-/** Reads a selector that is a path, a list of paths or a record: each key with what it is taken from. */
+/** Turns a selector that is a path, a list of paths or a record into pairs of a key and its source. */
 export function entriesOf<F>(
   selector: string | readonly string[] | { readonly [key: string]: string | F },
 ): (readonly [key: string, from: string | F])[] {
-  // A path that may lead nowhere (`"val.acc?"`) is no other key.
+  // The `?` of an optional path (`"val.acc?"`) is not part of the key.
   if (typeof selector === "string") return [[writtenPath(selector).path, selector]];
   if (Array.isArray(selector))
     return (selector as readonly string[]).map((written) => [writtenPath(written).path, written]);
   return Object.entries(selector as { readonly [key: string]: string | F });
 }
 
-/** Most properties of an instance that are looked at to know whether it only holds data. */
+/** How many properties of an instance are looked at to see whether it only holds data. */
 const MAX_DATA = 200;
 
 /**
- * Whether an instance of a class only holds data, as those of DTO classes do: own fields with scalars, dates, lists and
- * plain objects, and nothing else. Services, models and requests hold functions, maps or further instances.
+ * Whether a class instance only holds data, like a DTO: own fields with scalars, dates, lists and plain objects.
+ * Services, models and requests hold functions, maps or other instances.
  */
 export function isDataObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null || types.isProxy(value) || isOfLanguage(value)) return false;
@@ -85,7 +82,7 @@ function holdsData(value: object, budget: { left: number }, depth: number): bool
   return true;
 }
 
-/** What is no instance of a program's class. */
+/** Whether a value is a built-in object, not an instance of a program's class. */
 const isOfLanguage = (value: object): boolean =>
   Array.isArray(value) || ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) || types.isMap(value) || types.isSet(value) || types.isDate(value) || types.isPromise(value) || types.isRegExp(value) || types.isBoxedPrimitive(value) || types.isNativeError(value) || types.isWeakMap(value) || types.isWeakSet(value); // biome-ignore format: one list
 
@@ -94,12 +91,12 @@ export function isFielded(value: unknown): value is Fielded {
 }
 
 /**
- * From so many fields on the names of an object are listed once in a capture, however often it is met: nothing else
- * about it costs as much.
+ * Objects with more fields than this have their names listed only once per capture, because that is the most expensive
+ * part.
  */
 const WIDE = 1_000;
 
-/** The names of an object's fields; `wide` is kept for one capture. */
+/** Returns the names of an object's fields; `wide` is kept for one capture. */
 export function fieldNames(
   value: object,
   wide: { names: Map<object, readonly string[]> | undefined },
@@ -114,7 +111,7 @@ export function fieldNames(
   return names;
 }
 
-/** Reads a dotted path. A field that itself has dots in its name wins over the path. Absent is undefined. */
+/** Reads a dotted path; undefined if it leads nowhere. A field whose own name contains the dots takes precedence. */
 export function readPath(root: unknown, path: string): unknown {
   if (root === null || (typeof root !== "object" && typeof root !== "function")) return undefined;
   if (!path.includes(".") || (types.isMap(root) ? root.has(path) : Object.hasOwn(root, path)))

@@ -1,29 +1,26 @@
 import { keyText } from "../base/text/keys.js";
 
-/** Where in an object something lies: a key, and those that lead there. */
+/** The position of a value in an object: a key, and the keys that lead to it. */
 export interface Place {
   readonly up: Place | undefined;
   readonly key: unknown;
 }
 
-/** A place as people write it: `["a"]["b"]`, of a map with numbers `[1]`. */
+/** Writes a place the way people do: `["a"]["b"]`, or `[1]` for a number in a map. */
 function textOf({ up, key }: Place): string {
   return `${up === undefined ? "" : textOf(up)}[${typeof key === "string" ? JSON.stringify(keyText(key)) : keyText(key)}]`;
 }
 
-/** Characters up to which a key is its own text. */
+/** Keys up to this length are stored unchanged. */
 const SHORT = 250;
 
-/**
- * Whether a name of an object or a map is stored as it is, and could not be the names of two that lie in each other.
- */
+/** Whether a name is stored unchanged and cannot coincide with the dotted name of a nested value. */
 export const isOwnText = (key: unknown): key is string =>
   typeof key === "string" && key.length <= SHORT && !key.includes(".");
 
 /**
- * The keys that what lies in one object is stored under. The text of a key may be that of another place, too: `{ "a.b":
- * 1, a: { b: 2 } }`, or a map with 1 and "1". A key belongs to the place that came first, and what lies in another one
- * is told apart.
+ * The keys in use by the values of one object. Two places may have the same key: `{ "a.b": 1, a: { b: 2 } }`, or a map
+ * with 1 and "1". The first place gets the key, and the others are kept apart.
  */
 export class TakenKeys {
   readonly #keys: string[] = [];
@@ -33,23 +30,21 @@ export class TakenKeys {
   #doubtful: boolean;
 
   /**
-   * `doubtful`: any two keys may be the same, whatever they are; else they may be once `met` has met one of which
-   * `isOwnText` is false.
+   * With `doubtful`, any two keys may coincide. Otherwise they can only once `met` has seen a key for which `isOwnText`
+   * is false.
    */
   constructor(doubtful: boolean) {
     this.#doubtful = doubtful;
   }
 
-  /**
-   * Takes note of a key of an object or a map on the way: one with a dot in it, say, may be what two others come to.
-   */
+  /** Notes a key on the way: one with a dot in it, for example, may coincide with a nested one. */
   met(key: unknown): void {
     if (!this.#doubtful && !isOwnText(key)) this.#doubtful = true;
   }
 
   /**
-   * Takes a key for the place `own` in `up`; where another place has it, gives what is said in its stead: the key and
-   * the place.
+   * Takes a key for the place `own` in `up`. If another place has it, returns the name to use instead: the key and the
+   * place.
    */
   take(key: string, up: Place | undefined, own: unknown): string | undefined {
     const first = this.#doubtful ? this.#keys.indexOf(key) : -1;
@@ -62,7 +57,7 @@ export class TakenKeys {
     const place = { up, key: own };
     const here = textOf(place);
     const there = textOf({ up: this.#ups[first], key: this.#own[first] });
-    // Two objects as keys of a map may be the same text all the same; what a list of paths names twice is one place.
+    // Different objects as map keys may have the same text; a path that a list names twice is the same place.
     if (here === there && !isUntold(place)) return undefined;
     this.#texts ??= new Set();
     let text = `${key} at ${here}`;
@@ -72,7 +67,7 @@ export class TakenKeys {
   }
 }
 
-/** Whether a key of a map, here or further up, is one that its text does not tell from others. */
+/** Whether the place has a map key, at any level, whose text does not identify it. */
 function isUntold(place: Place): boolean {
   for (let at: Place | undefined = place; at !== undefined; at = at.up)
     if (typeof at.key === "string" ? at.key.length > SHORT : typeof at.key === "object" || typeof at.key === "symbol")

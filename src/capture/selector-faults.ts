@@ -5,8 +5,7 @@ import { AGGREGATES } from "./aggregate.js";
 import type { LogMetricOptions } from "./selector.js";
 
 /**
- * @internal Checks a selector and its options when the decorator runs, so that a slip of plain JavaScript is named at
- * once.
+ * @internal Checks a selector when the decorator is applied, so that mistakes in plain JavaScript are found at once.
  */
 export function checkSelector(decorator: string, selector: unknown): void {
   if (selector === undefined || typeof selector === "function") return;
@@ -24,7 +23,7 @@ export function checkSelector(decorator: string, selector: unknown): void {
   const isArray = Array.isArray(selector);
   const parts = Object.entries(selector as object);
   if (isArray && parts.length === 0)
-    throw wrongInput(decorator, "the selector", "a list of paths, one at least", selector);
+    throw wrongInput(decorator, "the selector", "a list of at least one path", selector);
   if (
     decorator === "LogMetric" &&
     isOptions(selector) &&
@@ -40,7 +39,7 @@ export function checkSelector(decorator: string, selector: unknown): void {
 }
 
 function checkPath(decorator: string, name: string, path: string): void {
-  if (path.trim() === "" || path === "?") throw wrongInput(decorator, name, "a path, which is not empty", path);
+  if (path.trim() === "" || path === "?") throw wrongInput(decorator, name, "a path that is not empty", path);
 }
 
 const isFunction = (value: unknown): boolean => typeof value === "function";
@@ -66,13 +65,13 @@ const METRIC_CHECKS: Record<keyof LogMetricOptions, Check> = {
 
 /**
  * @internal Checks the options of `@LogMetric`.
- * @throws PulseError `INVALID_OPTION` naming the option, what is expected and what was got.
+ * @throws PulseError `INVALID_OPTION` naming the option, what is expected and what was given.
  */
 export function checkMetricOptions(options: unknown): void {
   checkOptions("LogMetric", options, METRIC_CHECKS);
 }
 
-/** @internal What is wrong with a record of metrics, for messages: a part that is no path and no function. */
+/** @internal Describes the first part of a record of metrics that is neither a path nor a function. */
 export function metricsFault(selector: unknown): string | undefined {
   if (typeof selector !== "object" || selector === null) return undefined;
   const found = Object.entries(selector).find(
@@ -84,9 +83,9 @@ export function metricsFault(selector: unknown): string | undefined {
     : `${JSON.stringify(found[0])}: ${shownValue(found[1])} (values are taken from the result, by a path or a function)`;
 }
 
-/** @internal What is wrong with a selector of files. */
+/** @internal Describes what is wrong with a selector of files. */
 export function artifactFault(selector: unknown): string | undefined {
-  if (typeof selector === "string") return selector.trim() === "" ? "an empty text" : undefined;
+  if (typeof selector === "string") return selector.trim() === "" ? "an empty string" : undefined;
   if (typeof selector !== "object" || selector === null || Array.isArray(selector)) return shownValue(selector);
   const parts = Object.entries(selector);
   if (parts.length === 0) return "an empty record";
@@ -98,15 +97,15 @@ export function artifactFault(selector: unknown): string | undefined {
   return file === undefined ? undefined : `${JSON.stringify(file)}: ${shownValue(from)}`;
 }
 
-/** @internal Whether a selector is a record that may be meant as options: all its keys are names of some. */
+/** @internal Whether a selector looks like options: a record whose keys are all names of options. */
 export function isOptions(selector: unknown): selector is object {
   if (typeof selector !== "object" || selector === null || Array.isArray(selector)) return false;
   const keys = Object.keys(selector);
   return keys.length > 0 && keys.every((key) => Object.hasOwn(METRIC_CHECKS, key));
 }
 
-/** @internal What is said where options were given in the selector's place. */
+/** @internal Explains that options were given in place of the selector. */
 export function behindSelector(options: object): string {
   const text = Object.entries(options).map(([name, value]) => `${name}: ${shownValue(value, name)}`);
-  return `options stand behind the selector, as in @LogMetric(undefined, { ${text.join(", ")} })`;
+  return `options come after the selector, as in @LogMetric(undefined, { ${text.join(", ")} })`;
 }

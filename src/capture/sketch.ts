@@ -1,13 +1,13 @@
 import { PulseError } from "../base/errors.js";
 import { part } from "../base/loading.js";
 
-/** A streaming sketch of a distribution. */
+/** A streaming summary of a distribution. */
 export interface Sketch {
   accept(value: number): void;
   getValueAtQuantile(quantile: number): number;
 }
 
-/** How far a percentile may be off, relative to its value. */
+/** The maximum relative error of a percentile. */
 const RELATIVE_ERROR = 0.01;
 
 type SketchClass = new (options: { relativeAccuracy: number }) => Sketch;
@@ -15,7 +15,7 @@ type SketchClass = new (options: { relativeAccuracy: number }) => Sketch;
 let sketchClass: SketchClass | undefined;
 
 /**
- * Makes a sketch (DDSketch), whose percentiles are within 1 % of the true ones. Its code is loaded at the first need.
+ * Creates a DDSketch, whose percentiles are within 1 % of the true ones. Its code is loaded on first use.
  * @throws PulseError `SKETCH_MISSING`.
  */
 export function newSketch(): Sketch {
@@ -24,7 +24,7 @@ export function newSketch(): Sketch {
   } catch (error) {
     throw new PulseError(
       "SKETCH_MISSING",
-      "The code of percentiles could not be loaded: pulse-mlflow was installed or bundled without its folder dist/parts.",
+      "The code for percentiles could not be loaded: pulse-mlflow was installed or bundled without its folder dist/parts.",
       error,
     );
   }

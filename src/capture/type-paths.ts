@@ -1,14 +1,14 @@
 import type { Untyped } from "./selector.js";
 
 /**
- * Dotted paths into types: where one leads, and which ones there are. All paths of a type are never spelled out, which
- * would not end for recursive ones.
+ * Dotted paths into types: where a path leads, and which paths exist. The paths of a type are never enumerated
+ * completely, which would not terminate for recursive types.
  */
 
-/** What a metric can be made of. */
+/** The types that a metric accepts. */
 export type Scalar = number | bigint | boolean;
 
-/** True for `any`, `unknown`, `never`, `object` and `{}`, about which nothing can be checked. */
+/** True for `any`, `unknown`, `never`, `object` and `{}`, which cannot be checked. */
 export type Loose<T> = unknown extends T
   ? true
   : [T] extends [never]
@@ -20,8 +20,8 @@ export type Loose<T> = unknown extends T
       : false;
 
 /**
- * What a path leads to, as `readPath` follows it into a value; `never` where it leads nowhere. Of a union one member
- * that has it is enough.
+ * What a path leads to when `readPath` follows it; `never` if it leads nowhere. In a union, one matching member is
+ * enough.
  */
 type Reach<T, P extends string> =
   Loose<T> extends true
@@ -30,7 +30,7 @@ type Reach<T, P extends string> =
 
 type Deeper<T, P extends string> = [T] extends [never] ? never : Reach<T, P>;
 
-/** What one part of a path leads to: an entry of a map, an element of a list, a field. */
+/** What one part of a path leads to: an entry of a map, an element of a list, or a field. */
 export type PartOf<T, K extends string> =
   T extends ReadonlyMap<infer Key, infer V>
     ? K extends `${Key & (string | number)}`
@@ -50,10 +50,10 @@ export type PartOf<T, K extends string> =
           ? ByText<T>[K & keyof ByText<T>]
           : never;
 
-/** The fields whose names are numbers or members of an enum, under their texts. */
+/** Fields named by numbers or enum members, under the string form of their names. */
 type ByText<T> = { [Name in keyof T as `${Name & (string | number)}`]: T[Name] };
 
-/** What a list or anything else that can be walked along holds; not what would be used up by that. */
+/** The elements of a list or other iterable, except iterators, which would be consumed. */
 type ElementOf<V> = V extends string | { next: unknown }
   ? never
   : V extends ArrayLike<infer E>
@@ -63,8 +63,8 @@ type ElementOf<V> = V extends string | { next: unknown }
       : never;
 
 /**
- * What a result holds when it is a list, each of whose elements is looked into: an array, a typed array or a set, or
- * something so wide that it may be one.
+ * The elements of a result that is a list, each of which is looked into: an array, a typed array or a set, or a type
+ * wide enough to include one.
  */
 type ListedIn<T> = T extends string | ReadonlyMap<unknown, unknown>
   ? never
@@ -78,7 +78,7 @@ type ListedIn<T> = T extends string | ReadonlyMap<unknown, unknown>
 
 type Has<V, Kind> = [Extract<V, Kind>] extends [never] ? false : true;
 
-/** Whether a value can be logged as a metric: a number or the like (also among other things), or a list of them. */
+/** Whether a value can be logged as a metric: a scalar (also as part of a union), or a list of them. */
 type IsMetric<V> = [V] extends [never]
   ? false
   : Loose<V> extends true
@@ -90,7 +90,7 @@ type IsMetric<V> = [V] extends [never]
 /** Whether a value can be a step. */
 type IsStep<V> = [V] extends [never] ? false : Loose<V> extends true ? true : Has<V, Scalar>;
 
-/** Whether a value can be a tag or a param: anything but a function. */
+/** Whether a value can be a tag or a param: anything except a function. */
 type IsText<V> = [V] extends [never]
   ? false
   : [Exclude<NonNullable<V>, (...args: never) => unknown>] extends [never]
@@ -100,8 +100,8 @@ type IsText<V> = [V] extends [never]
 type Digit = "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9";
 
 /**
- * Whether a path leads to a metric in one kind of result. Into a list it leads by position, or into each of its
- * elements, of which numbers are taken themselves.
+ * Whether a path leads to a metric in one kind of result. In a list, it leads to a position or into each element;
+ * elements that are numbers are taken themselves.
  */
 type FitsMetric<T, P extends string> = T extends unknown
   ? [ListedIn<T>] extends [never]
@@ -113,7 +113,7 @@ type FitsMetric<T, P extends string> = T extends unknown
         : IsMetric<Deeper<NonNullable<ListedIn<T>>, P>>
   : never;
 
-/** A step's path leads into each element of a list. */
+/** The path of a step leads into each element of a list. */
 type FitsStep<T, P extends string> = T extends unknown
   ? [ListedIn<T>] extends [never]
     ? IsStep<Reach<T, P>>
@@ -122,7 +122,7 @@ type FitsStep<T, P extends string> = T extends unknown
 
 type FitsTag<T, P extends string> = T extends unknown ? IsText<Reach<T, P>> : never;
 
-/** Only what begins with a position can be checked: the compiler does not know the names of arguments. */
+/** Only paths that start with a position can be checked, since the compiler does not know the names of arguments. */
 type FitsParam<A, P extends string> = A extends unknown
   ? P extends `${Digit}${string}`
     ? IsText<Reach<A, P>>
@@ -136,7 +136,7 @@ interface Fits<T, P extends string> {
   readonly param: FitsParam<T, P>;
 }
 
-/** The paths a selector is made of. */
+/** The paths in a selector. */
 export type PathsOf<S> = [S] extends [null | undefined]
   ? never
   : S extends string
@@ -149,10 +149,10 @@ export type PathsOf<S> = [S] extends [null | undefined]
           ? Extract<S[keyof S], string>
           : never;
 
-/** A path without the mark that what it leads to may be absent. */
+/** A path without its `?` mark. */
 type Bare<P extends string> = P extends `${infer Name}?` ? Name : P;
 
-/** The paths that do not fit. About a path that is any text nothing can be said. */
+/** The paths that do not fit. Nothing can be said about a path of type `string`. */
 export type BadPath<P, T, Kind extends keyof Fits<unknown, "">> = P extends string
   ? string extends P
     ? never
@@ -164,8 +164,8 @@ export type BadPath<P, T, Kind extends keyof Fits<unknown, "">> = P extends stri
         : P
   : never;
 
-// The paths there are, for sentences: two levels deep, or three when there are none so far, so that every type comes to
-// an end. TypeScript shows the first of them.
+// The valid paths, for error sentences: two levels deep, or three if there are none so far, so that every type
+// terminates. TypeScript shows the first of them.
 
 /** An object at a path. */
 interface At<Path extends string, T> {
@@ -173,7 +173,7 @@ interface At<Path extends string, T> {
   readonly value: T;
 }
 
-/** Names of fields that are written in the type. */
+/** The names of fields that the type spells out. */
 type NamesOf<T> = keyof {
   [K in keyof T as K extends string | number
     ? string extends K
@@ -190,7 +190,7 @@ type FieldsOf<T> = T extends readonly unknown[]
     ? never
     : NamesOf<T>;
 
-/** What has fields to name: an object, and of a list its first element. */
+/** What has named fields: an object; for a list, its first element. */
 type Opened<Path extends string, T> = T extends string | Scalar | ((...args: never) => unknown) | Date
   ? never
   : T extends ReadonlyMap<infer K, infer V>

@@ -5,24 +5,24 @@ import { homeFolder } from "../base/folders.js";
 import { type Auth, HEADER_VALUE } from "./options.js";
 import { originOf, type Picker } from "./picker.js";
 
-/** How to log in, as far as the environment and the user's own file say, and what is wrong with that file. */
+/** Credentials found in the environment and the user's credentials file, and any problem with that file. */
 export interface FoundAuth {
   readonly auth: Auth | undefined;
   readonly problem?: PulseError | undefined;
-  /** There are some in the environment, which may not go to this server. */
+  /** The environment has credentials, but they must not be sent to this server. */
   readonly withheld?: boolean | undefined;
 }
 
 const WITHHELD = ["USERNAME", "PASSWORD", "TOKEN"];
 
 const FILE = "~/.mlflow/credentials";
-/** Of group and others. */
+/** Read permission for group and others. */
 const READABLE = 0o044;
 
 /**
- * As in Python's client: a complete pair wins over a token; each half may come from the credentials file. There a
- * section named like the server (`[http://host:5000]`) is for it alone, and `[mlflow]` goes where the environment's
- * credentials go.
+ * Finds credentials the way MLflow's Python client does: a complete username and password win over a token, and each
+ * half may come from the credentials file. In that file, a section named after a server (`[http://host:5000]`) applies
+ * to that server only, and `[mlflow]` is sent wherever the environment's credentials may be sent.
  */
 export function environmentAuth(pick: Picker): FoundAuth {
   const { sections, problem } = credentialsFile(pick.env);
@@ -37,10 +37,10 @@ export function environmentAuth(pick: Picker): FoundAuth {
   const [username, password, token] = [found("USERNAME"), found("PASSWORD"), found("TOKEN")];
   const from = (...parts: string[]): string =>
     parts.every((part) => env[`MLFLOW_TRACKING_${part}`]) ? `MLFLOW_TRACKING_${parts.join(" and _")}` : FILE;
-  const told = section && problem ? { problem } : {};
+  const withProblem = section && problem ? { problem } : {};
   if (username && password) {
     pick.note("auth", from("USERNAME", "PASSWORD"));
-    return { auth: { username, password }, ...told };
+    return { auth: { username, password }, ...withProblem };
   }
   if (!token?.trim()) {
     const [there, missing] = username ? ["USERNAME", "PASSWORD"] : ["PASSWORD", "USERNAME"];
@@ -48,16 +48,16 @@ export function environmentAuth(pick: Picker): FoundAuth {
       const withheld = !trusted && WITHHELD.some((part) => pick.env[`MLFLOW_TRACKING_${part}`]);
       return { auth: undefined, ...(withheld && { withheld }) };
     }
-    const detail = `MLFLOW_TRACKING_${there} is set and MLFLOW_TRACKING_${missing} is not: no credentials are sent. Set both, or neither.`;
+    const detail = `MLFLOW_TRACKING_${there} is set but MLFLOW_TRACKING_${missing} is not, so no credentials are sent. Set both or neither.`;
     return { auth: undefined, problem: new PulseError("INVALID_CONFIG", detail) };
   }
   pick.note("auth", from("TOKEN"));
   if (!HEADER_VALUE.test(token))
     throw new PulseError(
       "INVALID_CONFIG",
-      `${from("TOKEN")}: expected a text that a header can hold, without line breaks.`,
+      `${from("TOKEN")}: expected a string that fits into an HTTP header, without line breaks.`,
     );
-  return { auth: { token }, ...told };
+  return { auth: { token }, ...withProblem };
 }
 
 interface Section {
@@ -76,7 +76,7 @@ function credentialsFile(env: NodeJS.ProcessEnv): { sections: Section[]; problem
     text = readFileSync(path, "utf8");
     open = process.platform !== "win32" && (statSync(path).mode & READABLE) !== 0;
   } catch {
-    return { sections }; // most people have none
+    return { sections }; // the file is optional
   }
   for (const line of text.split(/\r?\n/)) {
     const name = /^\s*\[(.+)\]\s*$/.exec(line)?.[1]?.trim();
@@ -84,6 +84,6 @@ function credentialsFile(env: NodeJS.ProcessEnv): { sections: Section[]; problem
     const [, key, value] = /^\s*([^#;=:\s[][^=:]*?)\s*[=:]\s*(.*?)\s*$/.exec(line) ?? [];
     if (key !== undefined && value !== undefined) sections.at(-1)?.values.set(key.toLowerCase(), value);
   }
-  const detail = `${FILE} can be read by other users of this machine. Take that right away: chmod 600 ${FILE}.`;
+  const detail = `${FILE} can be read by other users of this machine. Make it private: chmod 600 ${FILE}.`;
   return open ? { sections, problem: new PulseError("INVALID_CONFIG", detail) } : { sections };
 }

@@ -1,9 +1,9 @@
-/** Whether the environment switches tracking off: `PULSE_MLFLOW=off`, or what else means no. */
+/** Whether `PULSE_MLFLOW` switches tracking off: `off`, `0`, `false` or `no`. */
 export function isOff(env: NodeJS.ProcessEnv): boolean {
   return /^\s*(off|0|false|no)\s*$/i.test(env["PULSE_MLFLOW"] ?? "");
 }
 
-/** What is said of a `PULSE_MLFLOW` that means neither; undefined when it means something. */
+/** Describes a `PULSE_MLFLOW` that is neither on nor off; undefined if it is valid or not set. */
 export function oddSwitch(env: NodeJS.ProcessEnv): string | undefined {
   const value = env["PULSE_MLFLOW"]?.trim();
   if (value === undefined || value === "" || isOff(env) || /^(on|1|true|yes)$/i.test(value)) return undefined;

@@ -5,10 +5,10 @@ import { type Check, checkOptions, oddField, shownValue } from "../base/wrong-in
 import type { RunContext } from "../context/scope-storage.js";
 import { storeFault, type TrackingStore } from "../contracts/tracking-store.js";
 
-/** What happens when a `@Log…` method finds neither a run nor a class that opens one. */
+/** What a `@Log…` method does if it finds neither a run nor a class that opens one. */
 export type OutsideRun = "warn" | "throw" | "ignore";
 
-/** When what is recorded is written down: within a flush interval and at exit, at the end of each turn, or never. */
+/** When recorded data is written to disk: within a flush interval and at exit, at the end of each turn, or never. */
 export type Durability = "exit" | "outbox" | "memory";
 
 /** How to log in to a server. */
@@ -16,22 +16,22 @@ export type Auth =
   | { readonly username: string; readonly password: string }
   | { readonly token: string | (() => string | Promise<string>) };
 
-/** How a server's certificate is checked, and the client's own. Paths of PEM files. */
+/** How to verify a server's certificate, and the client certificate. Values are paths of PEM files. */
 export interface TlsOptions {
   /** Certificates to trust instead of Node's. @default MLFLOW_TRACKING_SERVER_CERT_PATH */
   readonly ca?: string | undefined;
-  /** The client's certificate, with its key unless `key` names it. @default MLFLOW_TRACKING_CLIENT_CERT_PATH */
+  /** The client certificate; it includes the key unless `key` is set. @default MLFLOW_TRACKING_CLIENT_CERT_PATH */
   readonly cert?: string | undefined;
   /** The key of `cert`. */
   readonly key?: string | undefined;
   /**
-   * Accepts any certificate: whoever is in between can read and change everything. @default
-   * MLFLOW_TRACKING_INSECURE_TLS, else false
+   * Accepts any certificate: anyone between client and server can read and change all traffic.
+   * @default MLFLOW_TRACKING_INSECURE_TLS, else false
    */
   readonly insecure?: boolean | undefined;
 }
 
-/** The outboxes on disk. */
+/** Where outboxes are kept on disk, and their limits. */
 export interface OutboxOptions {
   /**
    * @default `pulse-mlflow/outbox` in $XDG_STATE_HOME, else in ~/.local/state (macOS: ~/Library/Application Support,
@@ -39,55 +39,57 @@ export interface OutboxOptions {
    */
   readonly folder?: string | undefined;
   /**
-   * Bound of one tracker's outbox in bytes, 65536 or more. Beyond it the oldest metrics are dropped, then what was set
-   * aside, then whole runs that have ended and are not created yet, the oldest first; when that is not enough, what
-   * comes new waits in memory. @default 1073741824 (1 GiB)
+   * Maximum size of one tracker's outbox in bytes, at least 65536. Beyond it, the oldest metrics are dropped first,
+   * then what was set aside, then whole runs that have ended but are not created yet, oldest first. If that is not
+   * enough, new changes wait in memory. @default 1073741824 (1 GiB)
    */
   readonly maxBytes?: number | undefined;
   /**
-   * Bound of all outboxes in the folder in bytes, 65536 or more; beyond it those of dead trackers are removed, the
-   * oldest first. @default 4294967296 (4 GiB)
+   * Maximum total size of all outboxes in the folder in bytes, at least 65536. Beyond it, outboxes of trackers that are
+   * gone are removed, oldest first. @default 4294967296 (4 GiB)
    */
   readonly maxTotalBytes?: number | undefined;
   /**
-   * Bound in bytes of the files that wait beside one tracker's outbox until they are stored as artifacts; what does not
-   * fit is left out, with a warning. @default 10737418240 (10 GiB)
+   * Maximum total size in bytes of the files that wait beside one tracker's outbox for their upload. Files that do not
+   * fit are left out, with a warning. @default 10737418240 (10 GiB)
    */
   readonly maxArtifactBytes?: number | undefined;
   /**
-   * Outboxes of dead trackers that were last written longer ago are removed, in milliseconds. @default 7776000000 (90
-   * days)
+   * Age in milliseconds, since the last write, at which outboxes of trackers that are gone are removed.
+   * @default 7776000000 (90 days)
    */
   readonly maxAgeMs?: number | undefined;
 }
 
-/** Credentials for S3, as AWS gives them. */
+/** Credentials for S3, as AWS issues them. */
 export interface S3Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken?: string | undefined;
-  /** When they are to be asked for anew. @default never */
+  /** When to ask for new ones. @default never */
   readonly expiration?: Date | undefined;
 }
 
 /**
- * What becomes an artifact, and where a server may have artifacts kept: it names the place of each run's files, and is
- * not trusted with more than its own.
+ * What is stored as an artifact, and which artifact locations a server may name. The server chooses where each run's
+ * files go; these options limit what it may choose.
  */
 export interface ArtifactsOptions {
   /**
-   * Whether the stack of an error and a param that are too long for MLflow are also stored whole, as files in folder
-   * `pulse`. @default true
+   * Whether error stacks and params that are too long for MLflow are also stored in full (up to 100,000 characters), as
+   * files in the folder `pulse`. @default true
    */
   readonly longTexts?: boolean | undefined;
-  /** Whether a server on another machine may name folders of this one (a disk that both see). @default false */
+  /** Whether a server on another machine may name local folders (for a shared disk). @default false */
   readonly allowLocal?: boolean | undefined;
   /**
-   * The S3 buckets a server may name. @default any, if the environment or `credentials` give this very program access
-   * to S3
+   * The S3 buckets a server may name.
+   * @default any, if the environment or `credentials` give this program access to S3
    */
   readonly buckets?: readonly string[] | undefined;
-  /** Gives credentials for S3, by code only. @default AWS's own variables, files and container credentials */
+  /**
+   * Returns credentials for S3; can only be set in code. @default AWS's own variables, files and container credentials
+   */
   readonly credentials?: (() => S3Credentials | Promise<S3Credentials>) | undefined;
 }
 
@@ -104,69 +106,74 @@ export interface PulseConfig {
    */
   readonly trackingUri?: string | undefined;
   /**
-   * Where runs go instead of a tracking URI: a store of your own, by code only. One with a `uri` has an outbox like a
-   * server; of one without, what waits is in memory (`durability` is then `"memory"`). The tracker owns it and closes
-   * it with itself.
+   * A store of your own to use instead of a tracking URI; can only be set in code. A store with a `uri` gets an outbox,
+   * like a server; for one without, changes wait in memory (`durability` is then `"memory"`). The tracker owns the
+   * store and closes it on shutdown.
    * @experimental
    */
   readonly store?: TrackingStore | undefined;
   /**
-   * The experiment of runs that name none, at most 256 characters.
+   * The experiment of runs that do not name one, at most 256 characters.
    * @default MLFLOW_EXPERIMENT_NAME, else MLFLOW_EXPERIMENT_ID, else a tracked class's name, else MLflow's "Default"
    */
   readonly experiment?: string | undefined;
   /**
-   * Milliseconds that `flush()`, `shutdown()` and the end of the process go on after the store last accepted something.
-   * @default 3000
+   * How long `flush()`, `shutdown()` and process exit keep trying after the store last accepted something, in
+   * milliseconds. @default 3000
    */
   readonly exitTimeoutMs?: number | undefined;
   /**
-   * How to log in to a server: a user with a password, a token, or a function that gives one (asked again when the
-   * server refuses it).
-   * @default MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, each else from ~/.mlflow/credentials; else
+   * How to log in to a server: a user name and password, a token, or a function that returns a token (called again if
+   * the server refuses it).
+   * @default MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, each falling back to ~/.mlflow/credentials; else
    * MLFLOW_TRACKING_TOKEN
    */
   readonly auth?: Auth | undefined;
-  /** Further headers of every request to a server. */
+  /** Additional headers for every request to a server. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** How a server's certificate is checked, and the client's own. */
+  /** How to verify a server's certificate, and the client certificate. */
   readonly tls?: TlsOptions | undefined;
-  /** The workspace of an MLflow server that has them. @default MLFLOW_WORKSPACE */
+  /** The workspace, for MLflow servers that have workspaces. @default MLFLOW_WORKSPACE */
   readonly workspace?: string | undefined;
-  /** How long one request may take, in milliseconds. @default MLFLOW_HTTP_REQUEST_TIMEOUT (seconds), else 30000 */
+  /** Timeout of one request in milliseconds. @default MLFLOW_HTTP_REQUEST_TIMEOUT (seconds), else 30000 */
   readonly requestTimeoutMs?: number | undefined;
   /**
-   * What a crash may cost. `"exit"`: what the store has not taken within `flushIntervalMs` is written to an outbox on
-   * disk, everything is at exit. `"outbox"`: everything is, at the end of each turn of the event loop. `"memory"`:
-   * nothing is ever written, and what a server fails on seven times, while it takes others, is dropped (`rejected` in
-   * `stats()`).
+   * What a crash may lose. `"exit"`: what the store has not accepted within `flushIntervalMs` is written to an outbox
+   * on disk, and so is everything pending at exit. `"outbox"`: everything is written at the end of each turn of the
+   * event loop. `"memory"`: nothing is ever written, and a change that a server fails on seven times, while it accepts
+   * others, is dropped (`rejected` in `stats()`).
    * @default "exit"
    */
   readonly durability?: "exit" | "outbox" | "memory" | undefined;
-  /** What becomes an artifact, and where a server may have artifacts kept. */
+  /** What is stored as an artifact, and which artifact locations a server may name. */
   readonly artifacts?: ArtifactsOptions | undefined;
-  /** Where outboxes lie and how large one may grow. */
+  /** Where outboxes are kept, and how large they may grow. */
   readonly outbox?: OutboxOptions | undefined;
-  /** See `durability`; milliseconds. @default 1000 */
+  /**
+   * How long recorded changes may stay in memory until they are stored or written to the outbox, in milliseconds; see
+   * `durability`. @default 1000
+   */
   readonly flushIntervalMs?: number | undefined;
-  /** Bound in bytes of what waits in memory for the store. @default 67108864 (64 MiB) */
+  /** Maximum size in bytes of the changes waiting in memory for the store. @default 67108864 (64 MiB) */
   readonly maxPendingBytes?: number | undefined;
   /**
-   * Secrets in params, tags and error texts: `true` for the built-in rules, a function to go on after them, `false` to
-   * store them. @default true
+   * How secrets in params, tags and error texts are handled: `true` applies the built-in rules, a function runs after
+   * them, `false` stores secrets as they are. @default true
    */
   readonly redact?: boolean | Redactor | undefined;
   /**
-   * How the open run is carried along a call, for the whole process: `clsHookedContext()` of `pulse-mlflow/cls-hooked`.
+   * How the open run follows a call, for the whole process; for example `clsHookedContext()` of
+   * `pulse-mlflow/cls-hooked`.
    * @default AsyncLocalStorage
    */
   readonly context?: RunContext | undefined;
   /**
-   * The share of top-level runs that are recorded, from 0 to 1, beside what decorators and calls say themselves: of a
-   * method with `sample: 0.5` half of that. Runs that fail are always recorded. A tracker's `set` changes it. @default 1
+   * The share of top-level runs to record, from 0 to 1. It is multiplied with the `sample` of a decorator or call: with
+   * `0.5` here, a method with `sample: 0.5` records a quarter. Failed runs are always recorded. `set()` of a tracker
+   * changes it. @default 1
    */
   readonly sample?: number | undefined;
-  /** Problems throw instead of warning: for tests. @default false */
+  /** Whether problems throw instead of warning; meant for tests. @default false */
   readonly strict?: boolean | undefined;
   /** Where warnings go. @default console */
   readonly logger?: Logger | undefined;
@@ -175,9 +182,9 @@ export interface PulseConfig {
 }
 
 const TEXT: Check = ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""];
-/** The longest a timer can wait. */
+/** The longest delay a Node timer supports. */
 const MAX_MS = 2 ** 31 - 1;
-/** @internal A share of something. */
+/** @internal Checks a share from 0 to 1. */
 export const SHARE: Check = ["a number from 0 to 1", (value) => typeof value === "number" && value >= 0 && value <= 1];
 const MILLISECONDS: Check = [
   "a number of milliseconds from 0 to 2147483647",
@@ -189,7 +196,7 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 const isFunction = (value: unknown): boolean => typeof value === "function";
 const isText = (value: unknown): boolean => typeof value === "string" && value !== "";
 
-/** The names of what is an object itself. */
+/** The field names of options that are objects. */
 const AUTH = ["username", "password", "token"];
 const TLS = ["ca", "cert", "key", "insecure"];
 const ARTIFACTS = ["longTexts", "allowLocal", "buckets", "credentials"];
@@ -206,7 +213,7 @@ function isAuth(value: unknown): boolean {
   return hasOnly(value, ["username", "password"]) && isText(username) && typeof password === "string";
 }
 
-/** What is missing of a login. */
+/** Describes a login that lacks its username or password. */
 function halfOf(value: unknown): string | undefined {
   if (!isRecord(value)) return undefined;
   const { username, password } = value;
@@ -214,7 +221,7 @@ function halfOf(value: unknown): string | undefined {
   return `one without ${username === undefined ? "username" : "password"}`;
 }
 
-/** A token that nobody has set, as that of a variable that is not there. */
+/** Describes a token that is not set, such as one read from a missing environment variable. */
 const unsetToken = (value: unknown): string | undefined =>
   isRecord(value) && "token" in value && (value["token"] === undefined || value["token"] === "")
     ? `one whose token is ${shownUnset(value["token"])}`
@@ -222,7 +229,7 @@ const unsetToken = (value: unknown): string | undefined =>
 
 const shownUnset = (value: unknown): string => (value === undefined ? "undefined" : "empty");
 
-/** What is wrong with headers, without what they hold. */
+/** Describes what is wrong with headers, without showing their values. */
 function oddHeader(value: unknown): string | undefined {
   if (!isRecord(value)) return Array.isArray(value) ? "a list" : undefined;
   const odd = Object.entries(value).find((entry) => !isHeader(entry));
@@ -232,10 +239,10 @@ function oddHeader(value: unknown): string | undefined {
     : `one with the name ${shownValue(odd[0])}`;
 }
 
-/** @internal What a header may hold; a line break would be another header. */
+/** @internal The characters a header value may have. No line breaks: they would start another header. */
 export const HEADER_VALUE: RegExp = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-/** Header names and values as HTTP has them. */
+/** Whether HTTP allows this header name and value. */
 function isHeader([name, value]: [string, unknown]): boolean {
   return /^[!#$%&'*+.^_`|~\w-]+$/.test(name) && typeof value === "string" && HEADER_VALUE.test(value);
 }
@@ -275,7 +282,7 @@ function isOutbox(value: unknown): boolean {
   return hasOnly(value, OUTBOX) && (folder === undefined || isText(folder)) && enough && old;
 }
 
-/** Which of an outbox's settings is wrong. */
+/** Describes which outbox option is wrong. */
 function oddOutbox(value: unknown): string | undefined {
   const odd = isRecord(value) ? Object.entries(value).find(([name, each]) => !isOutbox({ [name]: each })) : undefined;
   return odd && `${odd[0]}: ${shownValue(odd[1])}`;
@@ -340,9 +347,9 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
 };
 
 /**
- * @internal
- * Checks a configuration from `source` (shown in messages); `without`: options that it does not have, with the reason.
- * @throws PulseError `INVALID_CONFIG` naming the option, what is expected and what was got.
+ * @internal Checks a configuration. `source` is named in messages; `without` lists options not allowed here, with the
+ * reason.
+ * @throws PulseError `INVALID_CONFIG` naming the option, what is expected and what was given.
  */
 export function checkConfig(
   config: unknown,

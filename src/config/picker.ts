@@ -2,20 +2,20 @@ import { join } from "node:path";
 import { holdsExperiments, isThere, workingFolder } from "../base/folders.js";
 import type { PulseConfig } from "./options.js";
 
-/** @internal The file of the working folder that is read once. */
+/** @internal The configuration file, read once from the working folder. */
 export const CONFIG_FILE = "pulse-mlflow.config.json";
 
-/** @internal Where a setting comes from that code gives. */
+/** @internal The origin of settings made in code. */
 export const BY_CODE = "configure()" as const;
 
-/** @internal The database of MLflow's default, in the working folder, and the folder it had for that before. */
+/** @internal The database that MLflow uses by default, in the working folder; `MLRUNS` is its former default folder. */
 export const DATABASE = "mlflow.db" as const;
 /** @internal */
 export const MLRUNS = "mlruns" as const;
 /** @internal */
 export const DEFAULT_URI = "sqlite:///mlflow.db" as const;
 
-/** Where runs go when nobody says where: the folder only where MLflow itself would still take it. */
+/** Returns the default tracking URI: the `mlruns` folder only if MLflow itself would still use it. */
 function defaultUri(env: NodeJS.ProcessEnv): string {
   if (!/^\s*(true|1)\s*$/i.test(env["MLFLOW_ALLOW_FILE_STORE"] ?? "")) return DEFAULT_URI;
   const folder = workingFolder();
@@ -24,21 +24,21 @@ function defaultUri(env: NodeJS.ProcessEnv): string {
     : DEFAULT_URI;
 }
 
-/** @internal The server a tracking URI names; undefined for what is none. */
+/** @internal Returns the origin of the server that a tracking URI names; undefined if it names none. */
 export function originOf(uri: string | undefined): string | undefined {
   return uri !== undefined && /^https?:/i.test(uri) && URL.canParse(uri) ? new URL(uri).origin : undefined;
 }
 
-/** @internal Takes each setting from the first that speaks, and remembers who did. */
+/** @internal Picks each setting from the first source that sets it, and remembers the source. */
 export class Picker {
   readonly env: NodeJS.ProcessEnv;
   readonly origins: Record<string, string> = {};
   readonly #given: PulseConfig;
   readonly #stored: PulseConfig;
 
-  /** Where runs go. */
+  /** The tracking URI in use. */
   readonly trackingUri: string;
-  /** Where they would go without the URI of one call; a store that was given has at most an address of its own. */
+  /** The tracking URI without that of a single call. For a given store, its address, if it has one. */
   readonly #ownUri: string;
 
   constructor(given: PulseConfig, stored: PulseConfig, env: NodeJS.ProcessEnv, callUri?: string) {
@@ -52,13 +52,14 @@ export class Picker {
   }
 
   /**
-   * Whether credentials may go where runs go. They belong to a server: those of options to the tracker's own, those of
-   * the file to the one it names, those of the environment to the one it names or that code names, which is trusted; a
-   * file that lies in the working folder is not, and the URI of one call is another server's.
+   * Whether credentials from a source may be sent to the tracking URI in use. Credentials belong to a server: those in
+   * options to the tracker's own; those in the file to the server the file names; those in the environment to the
+   * server named there or in code. The file is in the working folder and not trusted to direct the environment's
+   * credentials, and neither is the URI of a single call.
    */
   maySend(whose: "options" | "file" | "environment"): boolean {
     const origin = originOf(this.trackingUri);
-    if (origin === undefined) return true; // no server
+    if (origin === undefined) return true; // not a server
     const homes = {
       options: [this.#ownUri],
       file: [this.#stored.trackingUri ?? this.#ownUri],
@@ -67,7 +68,7 @@ export class Picker {
     return homes[whose].some((uri) => originOf(uri) === origin);
   }
 
-  /** Credentials among the options, else in the file, if they may go where runs go. */
+  /** Returns credentials from the options, else the file, if they may be sent to the tracking URI in use. */
   secret<K extends "auth" | "headers" | "tls">(name: K): PulseConfig[K] {
     if (this.#given[name] !== undefined && this.maySend("options")) return this.#from(name, this.#given[name], BY_CODE);
     if (this.#stored[name] !== undefined && this.maySend("file"))
@@ -75,7 +76,7 @@ export class Picker {
     return undefined;
   }
 
-  /** An option, else the file's, else an environment variable's text where the option is a text. */
+  /** Returns a setting from the options, else the file, else (for strings) the environment. */
   maybe<K extends keyof PulseConfig>(
     name: K,
     variable?: PulseConfig[K] extends string | undefined ? string : never,
@@ -85,7 +86,7 @@ export class Picker {
     return (variable === undefined ? undefined : this.environment(name, variable)) as PulseConfig[K];
   }
 
-  /** The same with a default. */
+  /** Like `maybe`, with a default. */
   value<K extends keyof PulseConfig>(
     name: K,
     fallback: NonNullable<PulseConfig[K]>,
@@ -94,13 +95,13 @@ export class Picker {
     return this.maybe(name, variable) ?? fallback;
   }
 
-  /** The text of an environment variable that is not blank. */
+  /** Returns an environment variable that is not blank. */
   environment(name: string, variable: string): string | undefined {
     const value = this.env[variable];
     return value?.trim() ? this.#from(name, value, variable) : undefined;
   }
 
-  /** Takes note of where a value comes from. */
+  /** Remembers where a value comes from. */
   note(name: string, origin: string): void {
     this.origins[name] = origin;
   }

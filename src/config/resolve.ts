@@ -7,24 +7,24 @@ import { type ArtifactsOptions, checkConfig, type Durability, type PulseConfig }
 import { CONFIG_FILE, Picker } from "./picker.js";
 import { type ServerSettings, serverSettings } from "./server.js";
 
-/** A configuration with every question answered. */
+/** A configuration with all defaults applied. */
 export interface ResolvedConfig {
   readonly trackingUri: string;
-  /** Where runs go instead. */
+  /** The store to use instead of a tracking URI. */
   readonly store: PulseConfig["store"];
-  /** Undefined when nobody named one: a class then gives its name, anything else goes to Default. */
+  /** Undefined if none was named: tracked classes then use their name, everything else "Default". */
   readonly experiment: ExperimentRef | undefined;
   /** The run that the first top-level run of the process resumes. */
   readonly runId: string | undefined;
   readonly server: ServerSettings;
   readonly durability: Durability;
   readonly flushIntervalMs: number;
-  /** Undefined is the user's state folder. */
+  /** Undefined means the user's state folder. */
   readonly outboxFolder: string | undefined;
   readonly maxOutboxBytes: number;
   readonly maxArtifactBytes: number;
   readonly artifacts: ArtifactsOptions;
-  /** Bounds of all outboxes together: their bytes, and the age of those nobody holds in milliseconds. */
+  /** Limits for all outboxes together: total bytes, and the age in milliseconds of those no tracker holds. */
   readonly outboxLimits: { readonly maxTotalBytes: number; readonly maxAgeMs: number };
   readonly exitTimeoutMs: number;
   readonly maxPendingBytes: number;
@@ -33,11 +33,11 @@ export interface ResolvedConfig {
   readonly strict: boolean;
   readonly logger: PulseConfig["logger"];
   readonly outsideRun: NonNullable<PulseConfig["outsideRun"]>;
-  /** Where each value that somebody set comes from, in words; what is missing is a default. */
+  /** Where each value comes from, in words; values without an entry are defaults. */
   readonly origins: Readonly<Record<string, string>>;
 }
 
-/** The variable that names a run to resume; gone as soon as that is done. */
+/** The variable that names a run to resume; removed once that has happened. */
 export const RUN_ID = "MLFLOW_RUN_ID";
 
 const DEFAULT_EXIT_TIMEOUT_MS = 3_000;
@@ -48,10 +48,10 @@ const DEFAULT_OUTBOXES_BYTES = 4 * DEFAULT_OUTBOX_BYTES;
 const DEFAULT_OUTBOX_AGE_MS = 90 * 24 * 60 * 60 * 1_000;
 const DEFAULT_PENDING_BYTES = 64 * 1024 * 1024;
 
-/** Options that no file can hold. */
+/** Options that cannot be set in a file. */
 const BY_CODE_ONLY = ["store", "context", "logger"];
 
-/** What is in force where a configuration cannot be used. */
+/** Used if a configuration is invalid. */
 export const NOTHING_CONFIGURED: ResolvedConfig = {
   trackingUri: "(not configured)",
   store: undefined,
@@ -86,11 +86,10 @@ export const NOTHING_CONFIGURED: ResolvedConfig = {
 let file: { readonly path: string; readonly config: PulseConfig } | undefined;
 
 /**
- * Resolves a configuration: the options given, then `pulse-mlflow.config.json` of the working folder (read once), then
- * MLflow's environment variables, then the defaults. `callUri` is where one call goes instead, without the credentials
- * of another server.
- * @throws PulseError `INVALID_CONFIG` for a wrong or an unreadable file, and for environment variables that mean
- * nothing.
+ * Resolves a configuration: the given options, then `pulse-mlflow.config.json` in the working folder (read once), then
+ * MLflow's environment variables, then the defaults. `callUri` is the tracking URI of a single call, which does not get
+ * the credentials of another server.
+ * @throws PulseError `INVALID_CONFIG` if the file or an environment variable is invalid.
  */
 export function resolveConfig(
   given: PulseConfig = {},
@@ -130,7 +129,7 @@ export function resolveConfig(
   };
 }
 
-/** What is wrong with a file's text, without the piece of it that JSON.parse quotes: it may be a credential. */
+/** Describes a JSON error without the excerpt that JSON.parse quotes, which may contain a credential. */
 function faultOf(text: string, error: SyntaxError): string {
   if (text.trim() === "") return "it is empty; write {} for no settings";
   const position = /at position (\d+)/.exec(error.message)?.[1];
@@ -142,7 +141,7 @@ function faultOf(text: string, error: SyntaxError): string {
   return comment ? `${where}: JSON has no comments` : where;
 }
 
-/** Whether there is a configuration file. */
+/** Whether a configuration file exists. */
 export function hasConfigFile(): boolean {
   const folder = workingFolder();
   return folder !== undefined && isThere(join(folder, CONFIG_FILE));
@@ -161,16 +160,16 @@ function readConfigFile(folder: string | undefined): PulseConfig {
     const { code } = error as NodeJS.ErrnoException;
     if (error instanceof SyntaxError)
       throw new PulseError("INVALID_CONFIG", `${path} could not be read as JSON: ${faultOf(text, error)}.`);
-    // What Node's permissions hide from a program is not there for it.
+    // A file hidden by Node's permission model counts as missing.
     if (code !== "ENOENT" && code !== "ERR_ACCESS_DENIED")
       throw new PulseError(
         "INVALID_CONFIG",
-        `${path} cannot be read: ${messageOf(error)}. Make it readable, or take it away.`,
+        `${path} cannot be read: ${messageOf(error)}. Make it readable, or remove it.`,
       );
   }
   const byCode = BY_CODE_ONLY.find((name) => Object.hasOwn(Object(config), name));
   if (byCode !== undefined)
-    throw new PulseError("INVALID_CONFIG", `${CONFIG_FILE}: ${byCode} is given by code only, to configure().`);
+    throw new PulseError("INVALID_CONFIG", `${CONFIG_FILE}: ${byCode} can only be set in code, with configure().`);
   checkConfig(config, CONFIG_FILE);
   file = { path, config };
   return config;

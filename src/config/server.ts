@@ -3,20 +3,20 @@ import { environmentAuth, type FoundAuth } from "./credentials.js";
 import type { Auth, TlsOptions } from "./options.js";
 import type { Picker } from "./picker.js";
 
-/** @internal How a server is spoken to: the settings of Python's client, by option or by its environment variables. */
+/** @internal Connection settings of a server, from options or the environment variables of MLflow's Python client. */
 export interface ServerSettings {
   readonly auth: Auth | undefined;
-  /** Whether the environment has credentials that may not go to this server. */
+  /** Whether the environment has credentials that must not be sent to this server. */
   readonly withheld?: boolean | undefined;
-  /** What is wrong with the file the credentials come from, once they were asked for. */
+  /** A problem with the credentials file; set once `auth` was read. */
   readonly problem?: PulseError | undefined;
   readonly headers: Readonly<Record<string, string>>;
   readonly tls: TlsOptions;
   readonly workspace: string | undefined;
   readonly requestTimeoutMs: number;
-  /** Whether a server's Retry-After is kept. */
+  /** Whether to respect a server's Retry-After header. */
   readonly respectRetryAfter: boolean;
-  /** `*_PROXY` and `NO_PROXY` are read from here. */
+  /** The environment to read `*_PROXY` and `NO_PROXY` from. */
   readonly env: NodeJS.ProcessEnv;
 }
 
@@ -25,7 +25,7 @@ const MAX_REQUEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
  * @internal Resolves the settings of a server.
- * @throws PulseError `INVALID_CONFIG` for environment variables that contradict each other, or mean nothing.
+ * @throws PulseError `INVALID_CONFIG` for invalid or contradictory environment variables.
  */
 export function serverSettings(pick: Picker): ServerSettings {
   const { env } = pick;
@@ -33,7 +33,7 @@ export function serverSettings(pick: Picker): ServerSettings {
   const respectRetryAfter = flag(pick, "respectRetryAfter", "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER") ?? true;
   let found: FoundAuth | undefined;
   return {
-    // Looked for when a server is opened: it may be in a file, which is nothing to a program without one.
+    // Read lazily, when a server is opened: programs that use no server need not read the credentials file.
     get auth() {
       if (found === undefined) {
         const auth = pick.secret("auth");
@@ -69,7 +69,7 @@ function environmentTimeout(pick: Picker): number | undefined {
   return seconds * 1_000;
 }
 
-/** What a variable says that is true or false, as Python's client reads it. */
+/** Parses a boolean variable the way MLflow's Python client does. */
 function flag(pick: Picker, name: string, variable: string): boolean | undefined {
   const text = pick.environment(name, variable)?.trim();
   if (text === undefined || /^(true|1)$/i.test(text)) return text === undefined ? undefined : true;
@@ -77,7 +77,7 @@ function flag(pick: Picker, name: string, variable: string): boolean | undefined
   throw new PulseError("INVALID_CONFIG", `${variable}: expected true, false, 1 or 0, got ${JSON.stringify(text)}.`);
 }
 
-/** A client's certificate is a credential; whom to trust is not. */
+/** A client certificate is a credential and only sent to its own server; whom to trust is not. */
 function tlsOf(pick: Picker): TlsOptions {
   const own = pick.secret("tls");
   const named = own ?? pick.maybe("tls");

@@ -1,80 +1,80 @@
 import type { Readable } from "node:stream";
 
 /**
- * What is to be stored. It can be read as often as it takes, in parts too, and gives the same each time.
+ * The bytes of a file to store. They can be read any number of times, whole or in parts, and are the same each time.
  * @experimental
  */
 export interface ArtifactContent {
-  /** In bytes. */
+  /** Size in bytes. */
   readonly size: number;
-  /** The bytes from `start` up to, and without, `end`. */
+  /** Opens a stream of the bytes from `start` (inclusive) to `end` (exclusive). */
   open(start: number, end: number): Readable;
-  /** All of it before it returns, where that can be done; for the process's exit. */
+  /** Reads the whole content synchronously, for use at process exit. Absent if that is not possible. */
   readSync?(): Uint8Array;
 }
 
 /**
- * A file or folder of a repository.
+ * A file or folder in a repository.
  * @experimental
  */
 export interface ArtifactInfo {
-  /** From the repository's root, with `/`. */
+  /** Relative to the repository's root, with `/` as the separator. */
   readonly path: string;
   readonly isDir: boolean;
-  /** In bytes; undefined for folders, and where the repository does not say. */
+  /** Size in bytes; undefined for folders, and if the repository does not report it. */
   readonly size: number | undefined;
 }
 
 /**
- * How an upload is done.
+ * Options of one upload.
  * @experimental
  */
 export interface UploadOptions {
   /**
-   * Ends it, and takes away what is stored of it so far, that of `state` included; the promise then rejects with the
-   * signal's reason.
+   * Aborts the upload and removes whatever has been stored of it so far, including what `state` refers to. The promise
+   * then rejects with the signal's reason.
    */
   readonly signal?: AbortSignal | undefined;
   /**
-   * What `onState` was told last of the same upload, by this process or an earlier one: it goes on from there. @default
-   * from the beginning
+   * The last value passed to `onState` for the same upload, by this process or an earlier one; the upload resumes
+   * there.
+   * @default start from the beginning
    */
   readonly state?: unknown;
   /**
-   * Called with what has to be kept to go on later (a JSON value), whenever a part is stored; with undefined when there
-   * is nothing to go on with any more. It may let in whoever has it to that one upload for an hour (addresses of parts
-   * that are signed): it is to be kept as the file itself is. Without this, an upload that fails takes away what is
-   * stored of it.
+   * Called with the state needed to resume later (a JSON value) whenever a part has been stored, and with undefined
+   * once there is nothing left to resume. The state may contain signed part URLs, which grant access to this upload for
+   * an hour: protect it like the file itself. Without this callback, a failed upload removes what it has stored.
    */
   readonly onState?: ((state: unknown) => void) | undefined;
-  /** Called with the bytes stored so far, or sent to be stored. */
+  /** Called with the number of bytes stored, or sent, so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
 /**
- * Where the files of a run are kept. `upload` is idempotent: the same again ends the same, a file is there whole or not
- * at all.
+ * Stores the files of a run. `upload` is idempotent: repeating it gives the same result, and a file is either stored
+ * completely or not at all.
  *
- * What fails rejects with a `PulseError`, whose code says what follows: `STORE_UNAVAILABLE`, `STORE_BUSY`,
- * `SERVER_ERROR`, `TLS_FAILED`, `UNAUTHORIZED`, `NO_MLFLOW`, `NOT_WRITABLE`, `DISK_FULL`: the same again later;
- * `FORBIDDEN`: not with these credentials; `REJECTED`: never; `ARTIFACT_NOT_FOUND`: there is no such file. Paths are
- * relative to the root, with `/`, already checked by `artifactPath`.
+ * Failures reject with a `PulseError`. Its code says whether to retry: `STORE_UNAVAILABLE`, `STORE_BUSY`,
+ * `SERVER_ERROR`, `TLS_FAILED`, `UNAUTHORIZED`, `NO_MLFLOW`, `NOT_WRITABLE` and `DISK_FULL` can be retried later;
+ * `FORBIDDEN` fails with these credentials; `REJECTED` always fails; `ARTIFACT_NOT_FOUND` means that the file does not
+ * exist. Paths are relative to the root, with `/`, and already checked by `artifactPath`.
  * @experimental It may still change in a minor version.
  */
 export interface ArtifactRepository {
-  /** The root's URI, without credentials. */
+  /** The URI of the root, without credentials. */
   readonly uri: string;
-  /** Stores a file, in place of one that is there. */
+  /** Stores a file, replacing an existing one. */
   upload(path: string, content: ArtifactContent, options?: UploadOptions): Promise<void>;
-  /** The same before it returns; for the process's exit. */
+  /** Stores a file synchronously, for use at process exit. */
   uploadSync?(path: string, content: ArtifactContent): void;
   /**
-   * What a folder holds, in the order of names, without what lies deeper; empty when there is no such folder. @default
-   * the root
+   * Lists the direct children of a folder, sorted by name; empty if the folder does not exist.
+   * @default the root
    */
   list(path?: string): Promise<readonly ArtifactInfo[]>;
-  /** A file's bytes, from `start` on. */
+  /** Reads a file from byte `start` on. */
   read(path: string, start?: number): Promise<Readable>;
-  /** Lets go of connections; idempotent. */
+  /** Closes connections. Idempotent. */
   close(): void;
 }

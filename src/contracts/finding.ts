@@ -6,7 +6,7 @@ import { isThere } from "../base/folders.js";
 import { shownText } from "../base/text/redact.js";
 import type { Finding } from "./tracking-store.js";
 
-/** What an error means to somebody who looks at the configuration. */
+/** Turns an error into a `bad` finding with advice for someone at the command line. */
 export function problem(what: string, error: unknown): Finding {
   const cause = (error as { error?: unknown } | null)?.error ?? error;
   if (!(cause instanceof PulseError)) return { what, verdict: "bad", detail: shownText(messageOf(cause)) };
@@ -15,14 +15,14 @@ export function problem(what: string, error: unknown): Finding {
 }
 
 /**
- * A message is what happened, then what a running program is to do; somebody at a command can do more, and nothing is
- * recorded there.
+ * Splits an error into what happened and what to do. A command is run by a person and records nothing, so advice meant
+ * for a running program is replaced or cut.
  */
 export function advised(error: PulseError): { detail: string; todo: string } {
   return { detail: shownText(error.detail), todo: ADVICE[error.code] ?? withoutRecording(error.todo) };
 }
 
-/** A text without what it ends with for programs alone. */
+/** Removes the trailing "recording goes on ...", which only applies to running programs. */
 export function withoutRecording(text: string): string {
   return text.replace(/;?\s*\brecording goes on\b.*/i, (cut) => (cut.startsWith(";") ? "." : ""));
 }
@@ -37,12 +37,12 @@ const ADVICE: Partial<Record<PulseErrorCode, string>> = {
   ARTIFACT_REFUSED: "",
 };
 
-/** About as much as a database takes that begins. */
+/** About the size of a new database. */
 const ROOM_BYTES = 1 << 20;
 
 /**
- * Whether a folder can be written and has room, which only a write tells; `detail` is said when it can. One that is not
- * there yet is made when it is needed, in the nearest that is.
+ * Checks that a folder is writable and has free space, by writing a file; `detail` is the text of a positive finding.
+ * If the folder does not exist yet, its nearest existing ancestor is checked, since the folder is created on demand.
  */
 export function writable(what: string, wanted: string, detail: string): Finding {
   let folder = wanted;

@@ -3,10 +3,10 @@ import { cutText } from "../base/text/keys.js";
 import { LIMITS } from "../base/text/limits.js";
 import type { RefusedItems } from "./tracking-store.js";
 
-/** What keys of tags about refused items begin with. */
+/** Prefix of the keys of tags about refused items. */
 export const TAG_PREFIX = "pulse.refused." as const;
 
-/** The tags that say, in the run itself, what of it was refused and why. */
+/** Builds tags that record in the run itself which of its items were refused and why. */
 export function refusedTags(refused: readonly RefusedItems[]): Tag[] {
   const tags = refused.map(({ key, error }) => ({
     key: (TAG_PREFIX + key.replace(/[^\w\-. ]/gu, "_")).slice(0, LIMITS.key),

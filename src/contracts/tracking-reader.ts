@@ -1,14 +1,14 @@
 import type { DatasetInput } from "../base/entities.js";
 
 /**
- * A run as a store has it.
+ * A run as it is stored.
  * @experimental
  */
 export interface ReadRun {
-  /** The experiment's name. */
+  /** The name of its experiment. */
   readonly experiment: string;
   readonly name: string;
-  /** In MLflow's words: `RUNNING`, `FINISHED`, `FAILED`, `KILLED`. */
+  /** MLflow's status: `RUNNING`, `FINISHED`, `FAILED` or `KILLED`. */
   readonly status: string;
   /** Milliseconds since the epoch. */
   readonly startTime: number;
@@ -16,17 +16,17 @@ export interface ReadRun {
   readonly endTime: number | null;
   readonly params: Readonly<Record<string, string>>;
   readonly tags: Readonly<Record<string, string>>;
-  /** Every point of every metric, by step, timestamp and value. */
+  /** Every value of every metric, as a tuple of step, timestamp and value. */
   readonly metrics: Readonly<Record<string, readonly (readonly [step: number, timestamp: number, value: number])[]>>;
-  /** The datasets it has used, each once. @default none */
+  /** The datasets it used, without duplicates. @default none */
   readonly inputs?: readonly DatasetInput[] | undefined;
 }
 
 /**
- * Where stored runs are read: what a store may offer beside being a `TrackingStore`.
- * @experimental It holds what is there today and will grow.
+ * Reads stored runs. A `TrackingStore` may implement this as well.
+ * @experimental It covers what exists today and will grow.
  */
 export interface TrackingReader {
-  /** One run, by the id the store has given it; undefined when there is none. */
+  /** Reads one run by its id in the store; undefined if there is no such run. */
   readRun(runId: string): Promise<ReadRun | undefined>;
 }

@@ -4,28 +4,32 @@ import { shownValue } from "../base/wrong-input.js";
 import type { ArtifactRepository } from "./artifact-repository.js";
 
 /**
- * How a run starts.
+ * The start of a run.
  * @experimental
  */
 export interface RunStart {
-  /** Also the run's tag `mlflow.runName`; when that is set later, the run has another name. */
+  /** Also stored as the tag `mlflow.runName`; setting that tag later renames the run. */
   readonly name: string;
   /** Milliseconds since the epoch. */
   readonly startTime: number;
   readonly userId: string;
-  /** Tags every run of this process carries (`mlflow.user`, `mlflow.source.*`); shared between runs, never changed. */
+  /**
+   * Tags shared by all runs of this process (`mlflow.user`, `mlflow.source.*`). The array is shared and never modified.
+   */
   readonly sourceTags: readonly Tag[];
-  /** The parent's `runKey`, when this is a child run: tag `mlflow.parentRunId` has its id. */
+  /**
+   * The parent's `runKey` if this is a child run. The store writes the parent's id into the tag `mlflow.parentRunId`.
+   */
   readonly parentKey: string | undefined;
   /**
-   * The run exists in the store already, `runKey` is its id there, and it is opened again: `RUNNING`, without an end.
-   * The rest here is of no account.
+   * The run already exists in the store under the id `runKey`: reopen it with status `RUNNING` and no end time, and
+   * ignore the other fields.
    */
   readonly resume: boolean;
 }
 
 /**
- * How a run ends.
+ * The end of a run.
  * @experimental
  */
 export interface RunEnd {
@@ -33,49 +37,49 @@ export interface RunEnd {
   /** Milliseconds since the epoch. */
   readonly endTime: number;
   /**
-   * Only if nobody has ended it yet; its end is then no earlier than its last metric. For runs whose process died: one
-   * that is not there was never created, and nothing is to be done.
+   * Only end the run if it is still running, no earlier than its last metric. Used for runs whose process died. If the
+   * store does not know the run, it was never created: do nothing.
    */
   readonly ifRunning?: boolean | undefined;
 }
 
 /**
- * The ids under which the store knows a run.
+ * The ids that the store assigned to a run.
  * @experimental
  */
 export interface StoredIds {
   readonly runId: string;
   readonly experimentId: string;
-  /** The run had to be created a second time, because nobody knows what became of the first: there may be a twin. */
+  /**
+   * The run was created a second time because the outcome of the first attempt is unknown, so a duplicate may exist.
+   */
   readonly recreated?: boolean | undefined;
 }
 
 /**
- * What was recorded of one run since its last change. A store uses of it what it can; the ids it gave come back with
- * every later change.
+ * What was recorded of one run since its previous change. A store uses what it supports; the ids it returns are passed
+ * with every later change.
  * @experimental
  */
 export interface RunChange {
-  /**
-   * The run's id on our side, 32 hex digits, the same in every change of the run. A store may take it for its own id.
-   */
+  /** The run's id on our side: 32 hex digits, the same in every change of the run. A store may use it as its own id. */
   readonly runKey: string;
   /**
-   * By name, and made when there is none of that name; or by the id of one that exists; or, before either, that of
-   * another run (`of`).
+   * Given by name (created if it does not exist) or by the id of an existing experiment. If `of` is set, the experiment
+   * of that run takes precedence.
    */
   readonly experiment: ExperimentRef;
-  /** What the store answered to the run's creation; undefined before it, and where that was forgotten. */
+  /** The ids the store returned when the run was created; undefined before that, and if they were lost. */
   readonly ids: StoredIds | undefined;
-  /** The store's id of the parent, where it is known; a child is created after it. */
+  /** The parent's id in the store, if known. A child is created after its parent. */
   readonly parentId: string | undefined;
   /**
-   * The creation, or this very change, was handed over before, and nobody knows what became of it: a store that gives
-   * ids of its own looks first whether the run is there. It says nothing about whether anything arrived; and other
-   * changes may come again without it.
+   * The creation, or this very change, was passed to the store before, and the outcome is unknown. A store that assigns
+   * its own ids must first look whether the run exists. It does not mean that anything arrived, and other changes may
+   * be repeated without this flag.
    */
   readonly attempted: boolean;
-  /** The run is to be made; undefined when it was. */
+  /** Set if the run has to be created; undefined afterwards. */
   readonly create: RunStart | undefined;
   readonly metrics: readonly Metric[];
   readonly params: readonly Param[];
@@ -90,18 +94,18 @@ export type ListName = "metrics" | "params" | "tags" | "inputs";
 export const LIST_NAMES: readonly ListName[] = ["metrics", "params", "tags", "inputs"];
 
 /**
- * Items of a change that the store will never take; it has the others.
+ * Items of a change that the store will never accept. Everything else in the change was stored.
  * @experimental
  */
 export interface RefusedItems {
   readonly what: "metric" | "param" | "tag" | "input";
   readonly key: string;
-  /** How many of the change's items these are; 0 for what is part of the run's start. */
+  /** How many of the change's items this covers; 0 for something that belongs to the run's start. */
   readonly items: number;
   readonly error: PulseError;
 }
 
-/** @internal How many items of a change these are. */
+/** @internal Counts the items covered. */
 export function refusedItems(refused: readonly RefusedItems[] = []): number {
   let count = 0;
   for (const { items } of refused) count += items;
@@ -109,141 +113,136 @@ export function refusedItems(refused: readonly RefusedItems[] = []): number {
 }
 
 /**
- * What became of one change. The `error` is a `PulseError`, whose code says what people can do: of a store that is away
- * `STORE_UNAVAILABLE`, `STORE_BUSY` (a lock; said only when it lasts) or, where somebody must mend something first,
- * another one that is not `retryable` (`UNAUTHORIZED`, `NOT_WRITABLE`, …; `logExperiment` then rejects at once); of a
- * change that is rejected `EXPERIMENT_NOT_FOUND`, `EXPERIMENT_DELETED`, `RUN_NOT_FOUND`, `RUN_DELETED`, else
- * `REJECTED`.
+ * The result of applying one change. The code of `error`, a `PulseError`, tells the cause. If the store is away, it is
+ * `STORE_UNAVAILABLE`, `STORE_BUSY` (locked for longer than a moment) or, if someone has to fix something first, a code
+ * that is not `retryable` (`UNAUTHORIZED`, `NOT_WRITABLE`, …; `logExperiment` then rejects at once). If the change is
+ * rejected, it is `EXPERIMENT_NOT_FOUND`, `EXPERIMENT_DELETED`, `RUN_NOT_FOUND`, `RUN_DELETED` or else `REJECTED`.
  * @experimental
  */
 export type Outcome =
-  /** It is stored, all but `refused`; `ids` after a creation. */
+  /** Stored, except for `refused`; `ids` are set after a creation. */
   | { readonly kind: "done"; readonly ids?: StoredIds; readonly refused?: readonly RefusedItems[] }
-  /** The store failed on this change and may take others: the same again later. */
+  /** The store failed on this change but may accept others. Retry it later. */
   | { readonly kind: "retry"; readonly error: PulseError }
-  /** The store itself cannot be used, nothing is wrong with the change; it says when to ask again, if it knows. */
+  /** The store itself is unavailable and the change is fine. `afterMs` is when to retry, in milliseconds, if known. */
   | { readonly kind: "away"; readonly error: PulseError; readonly afterMs?: number | undefined }
   /**
-   * The experiment or run of this change may not be written with these credentials, which the store accepts elsewhere:
-   * it waits apart with others of its experiment, and everything else goes on.
+   * These credentials may not write to the experiment or run of this change, but work elsewhere. The changes of that
+   * experiment wait on their own, and everything else continues.
    */
   | { readonly kind: "denied"; readonly error: PulseError }
-  /** These params have another value already; the change without them is to be applied again. */
+  /** These params already have other values. The change is applied again without them. */
   | { readonly kind: "conflict"; readonly params: readonly string[] }
-  /** The store will never take this change. */
+  /** The store will never accept this change. */
   | { readonly kind: "rejected"; readonly error: PulseError };
 
 /**
- * What a probe has found out, for people.
+ * A result of a probe, for people to read.
  * @experimental
  */
 export interface Finding {
-  /** What was looked at, in a word or two. */
+  /** What was checked, in a word or two. */
   readonly what: string;
-  /** `bad` is a reason why nothing can be stored; `note` is worth knowing. */
+  /** `bad`: nothing can be stored. `note`: worth knowing. */
   readonly verdict: "ok" | "note" | "bad";
   readonly detail: string;
-  /** What to do about it. */
+  /** How to fix it. */
   readonly todo?: string | undefined;
 }
 
 /**
- * How far a probe may go.
+ * Options of a probe.
  * @experimental
  */
 export interface ProbeOptions {
-  /** Also writes a run into experiment "pulse-mlflow doctor", and takes it away again where that can be done. */
+  /** Also write a run into the experiment "pulse-mlflow doctor", and delete it again if possible. */
   readonly write: boolean;
 }
 
 /**
- * Where the files of a run are kept.
+ * Where the files of a run are stored.
  * @experimental
  */
 export type ArtifactPlace = string | ArtifactRepository | undefined;
 
 /**
- * Where run changes go. `apply` is idempotent: the changes of a run, replayed in order from any earlier point, end in
- * the same state; retry and replay after a crash rely on exactly this. What comes again may be cut otherwise, two
- * changes as one or one as two, so what is there is told by its items: a param or tag by its key, a point by key, step,
- * timestamp and value, a dataset by name and digest.
+ * Stores run changes. `apply` is idempotent: replaying the changes of a run, in order, from any earlier point leads to
+ * the same state; retries and the replay after a crash rely on exactly this. Replayed changes may be split or merged
+ * differently, so recognise what is already stored by its items: a param or tag by its key, a metric value by key,
+ * step, timestamp and value, a dataset by name and digest.
  *
- * Only `apply` and `close` must be there. `trackingStoreContract` of `pulse-mlflow/testing` tests what a store
- * promises.
+ * Only `apply` and `close` are required. `trackingStoreContract` of `pulse-mlflow/testing` tests what a store promises.
  * @experimental It may still change in a minor version.
  */
 export interface TrackingStore {
   /**
-   * The store's address, absolute and always the same for the same place: what the store does not take is kept on disk
-   * under it (an outbox), for this process and for later ones, in whatever folder they run. Credentials in it are
-   * hidden. Of these the user's name in `scheme://user:password@host` tells two places apart; what differs in nothing
-   * but passwords, tokens and keys is one. Without an address, what waits is only ever in memory.
+   * The store's address: absolute, and always the same for the same place. Changes that the store has not accepted are
+   * kept on disk under it (in an outbox), for this process and later ones, whatever folder they run in. Credentials in
+   * it are hidden. Two addresses that differ only in passwords, tokens or keys are the same place; a different user
+   * name in `scheme://user:password@host` is a different place. Without an address, changes wait in memory only.
    */
   readonly uri?: string | undefined;
   /**
-   * Most items one `apply` should get (a run's start, its end, each metric, param and tag is one): bounds how long a
-   * store that works on the event loop holds it. A single change may hold more. @default 1000
+   * Maximum number of items per `apply` (a run's start, its end, and each metric, param, tag and dataset count as one).
+   * Limits how long a store that works on the event loop blocks it. A single change may exceed it. @default 1000
    */
   readonly batchItems?: number | undefined;
-  /** Most runs one `apply` should get. @default any number */
+  /** Maximum number of runs per `apply`. @default no limit */
   readonly batchRuns?: number | undefined;
-  /** How many calls of `apply` may be under way at once; never two for the same run. @default 1 */
+  /** How many calls of `apply` may be in flight at once; never two for the same run. @default 1 */
   readonly width?: number | undefined;
   /**
-   * What it holds is gone with the process: nothing is kept on disk for it, and the end of the process does not wait
-   * for it. @default false
+   * Whether its contents are lost when the process ends. Nothing is then kept on disk for it, and process exit does not
+   * wait for it. @default false
    */
   readonly volatile?: boolean | undefined;
   /**
-   * Applies changes, each of another run, and says what became of each, in the same order; what it is given, it does
-   * not change. Never rejects for a change's sake: a rejected promise means that the store is away, and all of them
-   * come again.
+   * Applies changes, each of a different run, and returns one outcome per change, in the same order. Must not modify
+   * the changes. Never rejects because of a single change: a rejection means that the store is away, and all the
+   * changes are passed again.
    */
   apply(changes: readonly RunChange[]): Promise<readonly Outcome[]>;
   /**
-   * The same before it returns, waiting for locks at most `waitMs` milliseconds; for process exit and full memory. What
-   * it throws means: away.
+   * Applies changes synchronously, waiting for locks for at most `waitMs` milliseconds. Used at process exit and when
+   * memory is full. If it throws, the store is away.
    */
   applySync?(changes: readonly RunChange[], waitMs: number): readonly Outcome[];
   /**
-   * Where the files of a run are kept: the root's URI, or a repository of the store's own; undefined where they are
-   * forgotten. Commands know a run by its id alone: `experimentId` is empty then.
-   * @default there is no place for files: each is refused
+   * Returns where the files of a run are stored: the URI of the root, or a repository of the store's own; undefined if
+   * files are discarded. Commands know only the run's id: `experimentId` is then empty.
+   * @default files are not supported: each is refused
    */
   artifactsOf?(ids: StoredIds): ArtifactPlace | Promise<ArtifactPlace>;
   /**
-   * What the store has of one of a run's tags, which others may have set, too; undefined where it has none.
-   * @default not known: what a resumed run adds to such a tag takes the place of what is there
+   * Returns the stored value of one of a run's tags, which others may have set, too; undefined if there is none.
+   * @default unknown: when a resumed run appends to such a tag, the stored value is overwritten
    */
   tagOf?(ids: StoredIds, key: string): string | undefined | Promise<string | undefined>;
-  /** The page where people look at a run, when there is one. */
+  /** Returns the URL of the run's page, for stores that have a user interface. */
   runUrl?(ids: StoredIds): string;
-  /**
-   * Whether it has something to look after that nobody waits for: `settle` does it now, in a few seconds at most.
-   * `close` does so, too.
-   */
+  /** Whether there is background work to finish. `settle` does it now, within a few seconds; so does `close`. */
   readonly unsettled?: boolean | undefined;
   settle?(): Promise<void>;
-  /** Looks whether the store can be used, for `pulse-mlflow doctor`; changes nothing unless told to. */
+  /** Checks whether the store can be used, for `pulse-mlflow doctor`. Changes nothing unless `options.write` is set. */
   probe?(options: ProbeOptions): Promise<readonly Finding[]>;
-  /** Lets go of files and connections; idempotent. */
+  /** Closes files and connections. Idempotent. */
   close(): Promise<void>;
 }
 
-/** @internal A store as the recorder is given it: what the contract leaves open is answered. */
+/** @internal A store as the recorder gets it, with all defaults filled in. */
 export interface ReadyStore extends TrackingStore {
-  /** For messages, too: of a store without an address, words that stand for it. */
+  /** Also used in messages; for a store without an address, a description of it. */
   readonly uri: string;
   readonly batchItems: number;
-  /** It has an address and is not `volatile`: what it does not take now is kept in an outbox for it. */
+  /** It has an address and is not `volatile`: changes it does not accept now are kept in an outbox. */
   readonly durable: boolean;
 }
 
-/** @internal What a value is that is no store by this contract, in words; undefined when it is one. */
+/** @internal Describes why a value is not a valid store; undefined if it is one. */
 export function storeFault(store: unknown): string | undefined {
   if (typeof store !== "object" || store === null) return shownValue(store);
   const { apply, close, applySync, artifactsOf, tagOf, runUrl, settle, probe, uri } = store as Record<string, unknown>;
-  if (isPromise(store)) return "a promise (make the store at once, and open it with the first change)";
+  if (isPromise(store)) return "a promise (create the store synchronously, and connect on the first change)";
   const missing = Object.entries({ apply, close }).flatMap(([name, value]) =>
     typeof value === "function" ? [] : [name],
   );
@@ -251,25 +250,26 @@ export function storeFault(store: unknown): string | undefined {
   const odd = Object.entries({ applySync, artifactsOf, tagOf, runUrl, settle, probe }).find(
     ([, value]) => value !== undefined && typeof value !== "function",
   );
-  if (odd) return `one whose ${odd[0]} is no method`;
-  if (uri !== undefined && (typeof uri !== "string" || uri.trim() === "")) return "one whose uri is no text";
+  if (odd) return `one whose ${odd[0]} is not a method`;
+  if (uri !== undefined && (typeof uri !== "string" || uri.trim() === ""))
+    return "one whose uri is not a non-empty string";
   return undefined;
 }
 
-/** Whether somebody would have to wait for it; what it comes to is of no interest. */
+/** Whether the value is a promise. Its rejection is ignored. */
 function isPromise(value: object): boolean {
   if (typeof (value as Partial<Promise<unknown>>).then !== "function") return false;
   Promise.resolve(value).catch(() => undefined);
   return true;
 }
 
-/** @internal How many items a change holds: its start, its end, each metric, param and tag. */
+/** @internal Counts the items of a change: its start, its end, and each metric, param, tag and dataset. */
 export function itemsOf(change: RunChange): number {
   const { create, metrics, params, tags, inputs, end } = change;
   return (create ? 1 : 0) + metrics.length + params.length + tags.length + inputs.length + (end ? 1 : 0);
 }
 
-/** @internal A change in which nothing happens: what a real one is made from. */
+/** @internal An empty change, as a base for real ones. */
 export const NO_CHANGE: Omit<RunChange, "runKey" | "experiment"> = {
   ids: undefined,
   parentId: undefined,
@@ -282,10 +282,10 @@ export const NO_CHANGE: Omit<RunChange, "runKey" | "experiment"> = {
   end: undefined,
 };
 
-/** @internal Stands in for an outcome a store failed to give. */
+/** @internal Used if a store returned no outcome for a change. */
 export const NO_ANSWER: Outcome = {
   kind: "rejected",
-  error: new PulseError("REJECTED", "The store gave no answer for a change."),
+  error: new PulseError("REJECTED", "The store returned no outcome for a change."),
 };
 
 /** @internal The outcome of a stored change that created nothing. */

@@ -5,8 +5,8 @@ import { list, record, text } from "./json.js";
 import type { TrackingApi } from "./tracking-api.js";
 
 /**
- * What MLflow's success may hold, for the calls where it may also be empty. (Others have fields whoever calls asks
- * for.)
+ * The fields of MLflow's success answers, for calls where they may also be empty. (For other calls, the caller checks
+ * for the field it needs.)
  */
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
   "runs/log-batch": [],
@@ -19,8 +19,8 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * The fields of a success that MLflow has not there, which may mean that something else has answered; undefined when
- * there are none.
+ * Returns the fields of a success answer that MLflow does not send, which may mean that something else answered;
+ * undefined if there are none.
  */
 export function foreignFields(call: string, answer: Readonly<Record<string, unknown>>): string | undefined {
   const known = FIELDS[call];
@@ -28,7 +28,7 @@ export function foreignFields(call: string, answer: Readonly<Record<string, unkn
   return foreign === undefined || foreign.length === 0 ? undefined : foreign.sort().join();
 }
 
-/** What a success of the other calls has: nothing but MLflow answers with it. */
+/** A field that only MLflow's success answers have, for the other calls. */
 const OWN_FIELD: Readonly<Record<string, string>> = {
   "runs/create": "run",
   "runs/get": "run",
@@ -38,9 +38,7 @@ const OWN_FIELD: Readonly<Record<string, string>> = {
   "experiments/create": "experiment_id",
 };
 
-/**
- * The fields that something in between adds to a success that is MLflow's without doubt; undefined when there are none.
- */
+/** Returns the fields that a gateway has added to an answer that is certainly MLflow's; undefined if there are none. */
 export function addedFields(call: string, answer: Readonly<Record<string, unknown>>): string | undefined {
   const own = OWN_FIELD[call];
   if (own === undefined || !(own in answer)) return undefined;
@@ -50,15 +48,15 @@ export function addedFields(call: string, answer: Readonly<Record<string, unknow
 
 type Calls = Pick<TrackingApi, "post" | "get" | "lacks">;
 
-/** What `log-batch` sends. */
+/** The contents of a `log-batch` request. */
 export type Items = Pick<RunChange, "metrics" | "params" | "tags">;
 
-/** Sends a batch; what only looks like its success is believed when the run has what was sent. */
+/** Sends a batch. An answer that only looks like success is accepted if the run has what was sent. */
 export async function logBatch(api: Calls, runId: string, body: string | object, items: Items): Promise<void> {
   await api.post("runs/log-batch", body, () => has(api, runId, items));
 }
 
-/** Deletes a run, if that is permitted: who may write may not always delete, and nothing else is to wait for that. */
+/** Deletes a run, if permitted: a user who may write may not always delete, and nothing else should wait for that. */
 export async function deleteRun(api: Calls, runId: string): Promise<void> {
   const deleted = async (): Promise<boolean> => {
     const run = record((await api.get("runs/get", { run_id: runId }))["run"]);
@@ -69,7 +67,7 @@ export async function deleteRun(api: Calls, runId: string): Promise<void> {
   });
 }
 
-/** Servers before MLflow 3 cut params after 500 characters; none cuts before that. */
+/** Servers before MLflow 3 cut params after 500 characters; none cuts shorter. */
 const MIN_CUT = 250;
 
 function isStored(there: string, value: string): boolean {
@@ -84,7 +82,7 @@ async function has(api: Calls, runId: string, { metrics, params, tags }: Items):
   const points = stored("metrics");
   for (const [name, pairs] of Object.entries({ params, tags })) {
     const there = stored(name);
-    // Of a tag that comes twice the last one stays.
+    // If a tag is set twice, the last value wins.
     const wanted = new Map(pairs.map(({ key, value }) => [wellFormed(key), wellFormed(value)]));
     for (const [key, value] of wanted)
       if (!there.has(key) || !isStored(text(there.get(key)?.["value"]) ?? "", value)) return false;
@@ -97,7 +95,7 @@ async function has(api: Calls, runId: string, { metrics, params, tags }: Items):
   for (const [key, { step, timestamp }] of last) {
     const latest = points.get(key);
     if (latest === undefined || Number(latest["step"] ?? 0) < step) return false;
-    // A later point is no sign of this one.
+    // A later value does not prove that this one is stored.
     if (Number(latest["step"] ?? 0) === step && Number(latest["timestamp"]) === timestamp) continue;
     if (api.lacks?.("metrics/get-history")) continue;
     const history = list((await api.get("metrics/get-history", { run_id: runId, metric_key: key }))["metrics"]);

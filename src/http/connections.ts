@@ -6,20 +6,20 @@ import type { Connecting } from "./keep-alive-tuner.js";
 import { proxyAddress, proxyFor, uselessProxy } from "./proxy.js";
 import { type Connected, connectThrough, moduleOf, type Target } from "./tunnel.js";
 
-// Loaded at the first need: importing the package stays cheap for those who have no server.
+// Loaded on first use, to keep importing the package cheap for programs without a server.
 const http = (): typeof import("node:http") => process.getBuiltinModule("node:http");
 const https = (): typeof import("node:https") => process.getBuiltinModule("node:https");
 const fs = (): typeof import("node:fs") => process.getBuiltinModule("node:fs");
 
-/** uvicorn closes an idle connection after 5 s without saying so; a request must not meet that. */
+/** uvicorn silently closes connections that are idle for 5 s; requests must not run into that. */
 const IDLE_MS = 3_000;
 
-/** What a connection depends on. */
+/** The settings of connections. */
 export interface ConnectionSettings {
   readonly tls: TlsOptions;
-  /** `*_PROXY` and `NO_PROXY` are read from here. */
+  /** The environment to read `*_PROXY` and `NO_PROXY` from. */
   readonly env: NodeJS.ProcessEnv;
-  /** Most that is waited, in milliseconds, for a proxy to open a tunnel. */
+  /** How long a proxy may take to open a tunnel, in milliseconds. */
   readonly requestTimeoutMs: number;
 }
 
@@ -31,8 +31,8 @@ interface TlsMaterial {
 }
 
 /**
- * Connections of Node's own client, kept or made anew, through proxies where the environment says so, with the
- * certificates of the settings.
+ * Connections of Node's HTTP client, kept alive or opened per request, through the environment's proxies and with the
+ * configured certificates.
  */
 export class Connections {
   readonly #settings: ConnectionSettings;
@@ -43,19 +43,19 @@ export class Connections {
     this.#settings = settings;
   }
 
-  /** The proxy on the way to an address. */
+  /** Returns the proxy for an address. */
   proxyTo(url: URL): URL | undefined {
     return proxyFor(url, this.#settings.env);
   }
 
-  /** The variable of a proxy that could not be used for it. */
+  /** Returns the variable whose proxy cannot be used for an address. */
   uselessProxy(url: URL): string | undefined {
     return uselessProxy(url, this.#settings.env);
   }
 
   /**
-   * Begins a request; its body is the caller's to write.
-   * @throws PulseError `TLS_FAILED` when a file with a certificate cannot be read.
+   * Starts a request; the caller writes its body.
+   * @throws PulseError `TLS_FAILED` if a certificate file cannot be read.
    */
   start(url: URL, options: RequestOptions, how: Connecting, proxy: URL | undefined = this.proxyTo(url)): ClientRequest {
     if (url.protocol === "https:")

@@ -1,11 +1,11 @@
 import { MlflowError, PulseError, type PulseErrorCode } from "../base/errors.js";
 import type { Outcome } from "../contracts/tracking-store.js";
 
-/** Why a request did not do what it should, and what follows for the change it belongs to. */
+/** Why a request failed, and what that means for its change. */
 export class Failure extends Error {
   readonly kind: "retry" | "away" | "denied" | "rejected";
   readonly error: PulseError;
-  /** When the server asked to come again, in milliseconds. */
+  /** When the server asked to retry, in milliseconds. */
   readonly afterMs: number | undefined;
 
   constructor(kind: Failure["kind"], error: PulseError, afterMs?: number) {
@@ -21,19 +21,19 @@ export class Failure extends Error {
   }
 }
 
-/** MLflow's own word for why a request was refused for what it is, or undefined when it was not. */
+/** Returns MLflow's own refusal of a request because of its content; undefined for any other error. */
 export function refusedAs(error: unknown): MlflowError | undefined {
   return error instanceof Failure && error.kind === "rejected" && error.error instanceof MlflowError
     ? error.error
     : undefined;
 }
 
-/** Makes the failure of a change the server will never take. */
+/** Creates the failure of a change that the server will never accept. */
 export function refusal(code: PulseErrorCode, detail: string, cause?: unknown): Failure {
   return new Failure("rejected", new PulseError(code, detail, cause));
 }
 
-/** Errors that mean the server as a whole, in MLflow's words. */
+/** MLflow's error codes that concern the whole server. */
 const STORE_WIDE = new Set([
   "TEMPORARILY_UNAVAILABLE",
   "REQUEST_LIMIT_EXCEEDED",
@@ -41,8 +41,8 @@ const STORE_WIDE = new Set([
   "DEADLINE_EXCEEDED",
 ]);
 /**
- * Errors that another try may not meet: what the server did not expect itself. BAD_REQUEST is its word for whatever its
- * database said, be it a value too long or two requests for one run that met inside the server.
+ * MLflow's error codes that a retry may avoid, for errors the server did not expect. BAD_REQUEST stands for any
+ * database error: a value that is too long, or two concurrent requests for one run.
  */
 const TRANSIENT = new Set([
   "BAD_REQUEST",
@@ -54,41 +54,41 @@ const TRANSIENT = new Set([
   "INVALID_STATE",
 ]);
 
-/** What MLflow itself has answered that refuses. */
+/** An error answer from MLflow itself. */
 export interface Said {
   readonly call: string;
   readonly status: number;
-  /** MLflow's own, such as `INVALID_PARAMETER_VALUE`. */
+  /** MLflow's own code, such as `INVALID_PARAMETER_VALUE`. */
   readonly errorCode: string;
   readonly message: string;
-  /** The message as it may be shown. */
+  /** The message in a form that is safe to show. */
   readonly shown: string;
 }
 
-/** What follows from an error of MLflow's. */
+/** Classifies an error answer of MLflow. */
 export function failureSaid(
   origin: string,
   { call, status, errorCode, message, shown }: Said,
   afterMs?: number,
 ): Failure {
-  const said = (code: PulseErrorCode): MlflowError =>
+  const errorOf = (code: PulseErrorCode): MlflowError =>
     new MlflowError(code, `${origin} refused ${call}: ${shown} (${errorCode}).`, errorCode, status, shown);
-  if (status === 401 || errorCode === "UNAUTHENTICATED") return new Failure("away", said("UNAUTHORIZED"));
-  if (errorCode === "FEATURE_DISABLED") return new Failure("away", said("FORBIDDEN"));
-  if (status === 403 || errorCode === "PERMISSION_DENIED") return new Failure("denied", said("FORBIDDEN"));
+  if (status === 401 || errorCode === "UNAUTHENTICATED") return new Failure("away", errorOf("UNAUTHORIZED"));
+  if (errorCode === "FEATURE_DISABLED") return new Failure("away", errorOf("FORBIDDEN"));
+  if (status === 403 || errorCode === "PERMISSION_DENIED") return new Failure("denied", errorOf("FORBIDDEN"));
   if (STORE_WIDE.has(errorCode) || status === 429 || status === 503 || status === 504)
-    return new Failure("away", said("SERVER_ERROR"), afterMs);
-  // A server whose database takes no more connections has stood still for half a minute when it says so.
+    return new Failure("away", errorOf("SERVER_ERROR"), afterMs);
+  // A server whose database connections are exhausted reports that only after half a minute of standstill.
   if (/QueuePool limit|too many clients|remaining connection slots/i.test(message))
-    return new Failure("away", said("SERVER_ERROR"));
-  if (TRANSIENT.has(errorCode) || status >= 500) return new Failure("retry", said("SERVER_ERROR"));
-  return new Failure("rejected", said("REJECTED"));
+    return new Failure("away", errorOf("SERVER_ERROR"));
+  if (TRANSIENT.has(errorCode) || status >= 500) return new Failure("retry", errorOf("SERVER_ERROR"));
+  return new Failure("rejected", errorOf("REJECTED"));
 }
 
-/** The failure of a success without what MLflow answers. */
+/** Creates the failure for a success answer without the fields that MLflow returns. */
 export function withoutFields(origin: string, call: string): Failure {
   return new Failure(
     "away",
-    new PulseError("NO_MLFLOW", `${origin} answered ${call} without the fields MLflow has there.`),
+    new PulseError("NO_MLFLOW", `${origin} answered ${call} without the fields that MLflow returns.`),
   );
 }

@@ -10,39 +10,39 @@ import { type HttpAnswer, read } from "./whole-answer.js";
 import { isCutOff, speaksNoTls, speaksTls } from "./wrong-scheme.js";
 
 const MAX_REDIRECTS = 3;
-/** A longer body has a connection of its own, in bytes: what that costs is little beside it. */
+/** Longer bodies, in bytes, get their own connection, whose cost is then negligible. */
 const KEPT_UP_TO = 1024 * 1024;
 
-/** What is sent. */
+/** A request. */
 export interface HttpRequest {
   readonly method: "GET" | "POST";
-  /** Path and query, from the server's root. */
+  /** Path and query, relative to the server's root. */
   readonly path: string;
   readonly body?: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
-  /** Headers that only this very server may see. */
+  /** Headers that are only sent to this server. */
   readonly secretHeaders: Readonly<Record<string, string>>;
-  /** When it has failed if it is not over, by `performance.now()`. */
+  /** The deadline, by `performance.now()`. */
   readonly until: number;
-  /** How long that was, for messages. */
+  /** The timeout that led to the deadline, for messages. */
   readonly timeoutMs: number;
 }
 
-/** A request whose body, or whose answer, is not held in memory. */
+/** A request whose body or answer is streamed. */
 export interface HttpTransfer extends Transfer, Pick<HttpRequest, "path" | "headers" | "secretHeaders"> {
   readonly method: "GET" | "PUT";
 }
 
 /**
- * Node's own client with what a service needs: time limits, proxies, certificates, bounded answers, and connections as
- * the server likes them.
+ * Node's HTTP client with what a service needs: timeouts, proxies, certificates, bounded answers, and the kind of
+ * connection that suits the server.
  */
 export class HttpClient {
   readonly choice: KeepAliveTuner = new KeepAliveTuner();
   readonly #base: URL;
   readonly #connections: Connections;
   readonly #proxy: URL | undefined;
-  /** Whether anything was ever answered: then the scheme is right. */
+  /** Whether there was ever an answer; then the scheme is right. */
   #answered = false;
 
   constructor(base: URL, settings: ServerSettings) {
@@ -52,9 +52,8 @@ export class HttpClient {
   }
 
   /**
-   * Sends one request and gives the whole answer, whatever its status.
-   * @throws Failure `away` when there is no answer: no connection, no certificate to trust, no end within the time
-   * limit.
+   * Sends a request and returns the whole answer, whatever its status.
+   * @throws Failure `away` if there is no answer: no connection, no trusted certificate, or a timeout.
    */
   async send(request: HttpRequest): Promise<HttpAnswer> {
     let url = this.#at(request.path);
@@ -66,12 +65,12 @@ export class HttpClient {
       const next = redirectOf(answer, url);
       if (next === undefined || redirects === MAX_REDIRECTS)
         return this.#isServer(url) ? answer : { ...answer, redirectedTo: url.origin };
-      // Without credentials there is nothing to be had there, and without the workspace runs would go into another one.
+      // Without credentials the request would be pointless, and without the workspace, runs would go into another one.
       if (!this.#isServer(next) && Object.keys(request.secretHeaders).length > 0) {
-        const detail = `${this.#shown} redirects to ${next.origin}, which is not given the configured credentials, headers and workspace.`;
+        const detail = `${this.#shown} redirects to ${next.origin}. The configured credentials, headers and workspace are not sent there.`;
         throw new Failure(
           "away",
-          new PulseError("NO_MLFLOW", `${detail} Set trackingUri to that address if it is yours.`),
+          new PulseError("NO_MLFLOW", `${detail} Set trackingUri to that address if you trust it.`),
         );
       }
       url = next;
@@ -79,9 +78,9 @@ export class HttpClient {
   }
 
   /**
-   * Sends a body, or asks for a large answer, and gives the answer when it begins; a long body has a connection of its
-   * own. A redirect is followed to the same server only.
-   * @throws Failure `away` when there is no answer, or the body could not be read.
+   * Streams a body or an answer, and returns the answer when it starts. Long bodies get their own connection. Redirects
+   * are only followed to the same server.
+   * @throws Failure `away` if there is no answer, or the body could not be read.
    */
   async transfer(request: HttpTransfer): Promise<IncomingMessage> {
     let url = this.#at(request.path);
@@ -114,7 +113,7 @@ export class HttpClient {
     try {
       return await transfer(this.#shown, begin, request);
     } catch (error) {
-      // The server had closed the connection that was kept. What a transfer does ends the same when it is done twice.
+      // The server had closed the kept connection. Transfers are idempotent, so try again.
       if (sending?.reusedSocket && isCutOff(error)) {
         request.onRepeat?.();
         return this.#begin(url, request, options, "fresh");
@@ -123,7 +122,7 @@ export class HttpClient {
     }
   }
 
-  /** Takes note of what a request costs beside the server's own work. */
+  /** Measures the cost of a request apart from the server's own work. */
   #measure(sending: ClientRequest, { protocol }: URL): void {
     let connecting = 0;
     sending.once("socket", (socket) => {
@@ -142,7 +141,7 @@ export class HttpClient {
   }
 
   /**
-   * Says of a connection that ended without an answer whether the scheme is wrong, which the error itself does not
+   * Finds out whether a connection ended without an answer because of a wrong scheme, which the error itself does not
    * tell.
    */
   async #explained(url: URL, error: unknown, until: number): Promise<never> {
@@ -168,7 +167,7 @@ export class HttpClient {
     this.#connections.close();
   }
 
-  /** Put together, not resolved: a path that begins with two slashes would name another host. */
+  /** Concatenated instead of resolved: a path starting with two slashes would name another host. */
   #at(path: string): URL {
     const [pathname = "", query = ""] = path.split("?");
     const url = new URL(this.#base);
@@ -178,8 +177,8 @@ export class HttpClient {
   }
 
   /**
-   * Whether it is the server the credentials were given for, as the same host over TLS, both on their usual ports,
-   * still is.
+   * Whether a URL is on the server that the credentials are for. That includes the same host upgraded to TLS, both on
+   * their default ports.
    */
   #isServer({ origin, protocol, hostname, port }: URL): boolean {
     const base = this.#base;
@@ -188,8 +187,8 @@ export class HttpClient {
   }
 
   /**
-   * The one place that sends, and so decides who sees credentials. However little the server says, it is over at
-   * `until`.
+   * The only place that sends requests, and so decides who sees credentials. Ends at `until`, however slowly the server
+   * answers.
    */
   #once(url: URL, request: HttpRequest): Promise<HttpAnswer> {
     const how = this.choice.next();
@@ -202,7 +201,7 @@ export class HttpClient {
         reject(this.#unreachable(error));
       };
       const timer = setTimeout(() => {
-        fail(new PulseError("STORE_UNAVAILABLE", `${this.#shown} has not answered within ${request.timeoutMs} ms.`));
+        fail(new PulseError("STORE_UNAVAILABLE", `${this.#shown} did not answer within ${request.timeoutMs} ms.`));
         started?.destroy();
       }, request.until - performance.now()).unref();
       try {
@@ -214,8 +213,7 @@ export class HttpClient {
       const unanswered = (): void => fail(new Error("it closed the connection without an answer"));
       sending.on("error", fail).on("close", unanswered);
       sending.on("socket", (socket) => {
-        // Only who waits for delivery keeps the process alive. A name with several addresses gets a new handle for
-        // each.
+        // Only callers that wait for delivery keep the process alive. Each address of a name gets a new handle.
         socket.unref();
         if (sending.reusedSocket) return;
         socket.on("connectionAttempt", () => socket.unref()).once("connect", () => socket.unref());
@@ -271,7 +269,7 @@ export class HttpClient {
 }
 
 function redirectOf({ status, headers }: Pick<HttpAnswer, "status" | "headers">, from: URL): URL | undefined {
-  // Not 303, which asks for another method: what was sent would be lost.
+  // Not 303, which changes the method: the body would be lost.
   if (![301, 302, 307, 308].includes(status) || headers.location === undefined) return undefined;
   const to = URL.canParse(headers.location, from.href) ? new URL(headers.location, from) : undefined;
   if (to) to.username = to.password = to.hash = "";

@@ -1,20 +1,20 @@
-/** How a request gets its connection. */
+/** Whether a request uses a new or a kept connection. */
 export type Connecting = "fresh" | "kept";
 
-/** A kind nobody has measured yet is tried this often before it is judged. */
+/** How often each kind is tried before they are compared. */
 const FIRST_SAMPLES = 3;
-/** After this many requests the other kind is tried once more: servers move, proxies come between. */
+/** After this many requests the other kind is tried again, since servers move and proxies appear. */
 const LOOK_AGAIN = 200;
-/** Share of a new sample in the average. */
+/** The weight of a new sample in the average. */
 const WEIGHT = 0.3;
-/** Times differ this much without meaning anything. */
+/** Differences up to this are noise. */
 const NOISE_MS = 0.5;
 
 /**
- * Whether connections are kept or made anew for each request, by measuring what each costs on this server. A kept one
- * saves the handshake; but a server that sends the head and the body of an answer in two packets has the second one
- * wait for the client's delayed acknowledgement, 40 ms on Linux, and only on kept connections: MLflow on plain HTTP
- * does so, while behind TLS or a reverse proxy the handshake may be what is dear.
+ * Chooses between kept connections and one per request by measuring what each costs with this server. A kept connection
+ * saves the handshake. But if a server sends the head and body of an answer in two packets, the second one waits for
+ * the client's delayed acknowledgement (40 ms on Linux), and only on kept connections. MLflow on plain HTTP does so;
+ * behind TLS or a reverse proxy, the handshake may be the more expensive part.
  */
 export class KeepAliveTuner {
   readonly #cost: Record<Connecting, { mean: number; samples: number }> = {
@@ -23,7 +23,7 @@ export class KeepAliveTuner {
   };
   #since = 0;
 
-  /** How the next request is to go. */
+  /** Returns the kind of connection for the next request. */
   next(): Connecting {
     const { fresh, kept } = this.#cost;
     if (fresh.samples < FIRST_SAMPLES) return "fresh";
@@ -34,15 +34,15 @@ export class KeepAliveTuner {
     return better === "fresh" ? "kept" : "fresh";
   }
 
-  /** The one that has cost less so far. */
+  /** The kind that has cost less so far. */
   get better(): Connecting {
     const { fresh, kept } = this.#cost;
     return kept.mean <= fresh.mean + NOISE_MS && kept.samples > 0 ? "kept" : "fresh";
   }
 
   /**
-   * Takes note of what one request cost beside the server's own work: the handshake, and the wait between an answer's
-   * head and its end.
+   * Records the cost of a request apart from the server's own work: the handshake, and the wait between the head and
+   * the end of the answer.
    */
   measured(how: Connecting, ms: number): void {
     const cost = this.#cost[how];

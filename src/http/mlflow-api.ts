@@ -14,24 +14,25 @@ import type { HttpAnswer } from "./whole-answer.js";
 
 const ROOT = "/api/2.0/mlflow/";
 const MAX_SHOWN = 300;
-/** Kinds of further fields in answers that are remembered. */
+/** How many sets of added fields are remembered. */
 const MAX_ADDED = 100;
-/** How long it is remembered that a server accepts the credentials. */
+/** How long it is remembered that the server accepts the credentials. */
 const ACCEPTED_MS = 10_000;
-/** What is shorter may be a word of the message. */
+/** Shorter secrets might be ordinary words of a message. */
 const MIN_SECRET = 4;
-/** What a server says of itself. */
+/** What a server reports about itself. */
 export interface ServerFacts {
   /** MLflow's version, such as `3.17.2`. */
   readonly version: string | undefined;
-  /** `server-info`, of servers that have it (3.10 and newer). */
+  /** The answer of `server-info` (MLflow 3.10 and newer). */
   readonly info: Readonly<Record<string, unknown>> | undefined;
-  /** How far its clock is before ours, in milliseconds, by its Date header: to the second. */
+  /** How far the server's clock is ahead of ours, in milliseconds, from its Date header (to the second). */
   readonly clockSkewMs: number | undefined;
 }
 
 /**
- * MLflow's REST API: one call for each request, its answer checked, every refusal a `Failure` that says what follows.
+ * MLflow's REST API. Each call is one request, whose answer is checked; each refusal is a `Failure` that says what to
+ * do.
  */
 export class MlflowApi implements TrackingApi {
   readonly client: HttpClient;
@@ -43,7 +44,7 @@ export class MlflowApi implements TrackingApi {
   readonly #headers: Readonly<Record<string, string>>;
   /** Credentials that were sent. */
   readonly #secrets = new Set<string>();
-  /** Fields that something in between adds to answers that are MLflow's without doubt. */
+  /** Sets of fields that a gateway adds to answers that are certainly MLflow's. */
   readonly #added = new Set<string>();
   #accepted: { readonly answer: Promise<boolean>; readonly until: number } | undefined;
   #token: Promise<string> | undefined;
@@ -59,7 +60,7 @@ export class MlflowApi implements TrackingApi {
     this.origin = rootOf(bare);
     this.#settings = settings;
     this.#auth = username === "" ? settings.auth : { username: decode(username), password: decode(password) };
-    this.#withheld = settings.withheld === true; // which is known behind that
+    this.#withheld = settings.withheld === true; // only known after reading `auth`
     this.client = new HttpClient(bare, settings);
     for (const value of Object.values(settings.headers)) this.#secret("", value);
     this.#headers = { accept: "application/json", "user-agent": userAgent };
@@ -72,7 +73,7 @@ export class MlflowApi implements TrackingApi {
   ): Promise<Record<string, unknown>> {
     return this.#call(
       call,
-      { method: "POST", path: ROOT + call, body: typeof body === "string" ? body : JSON.stringify(body, mended) },
+      { method: "POST", path: ROOT + call, body: typeof body === "string" ? body : JSON.stringify(body, repaired) },
       done,
     );
   }
@@ -97,19 +98,19 @@ export class MlflowApi implements TrackingApi {
 
   get #unaccepted(): string {
     if (this.#auth !== undefined) return `does not accept ${this.login}`;
-    if (!this.#withheld) return "wants a login, and no credentials are configured for it";
-    return "wants a login, and those of the environment go only to the server that MLFLOW_TRACKING_URI or an option names, this one is named by pulse-mlflow.config.json: give it a section in ~/.mlflow/credentials, or the option auth";
+    if (!this.#withheld) return "requires a login, but no credentials are configured for it";
+    return "requires a login, and the environment's credentials are only sent to a server named by MLFLOW_TRACKING_URI or an option, but this one is named by pulse-mlflow.config.json: add a section for it to ~/.mlflow/credentials, or set the option auth";
   }
 
-  /** What the server says of itself; asked until it has answered, and never an error. */
+  /** Returns what the server reports about itself. Asks until it has answered once; never fails. */
   facts(): Promise<ServerFacts> {
     this.#facts ??= this.#ask();
     return this.#facts;
   }
 
   /**
-   * Sends a request with credentials and gives the answer, whatever it is; a token provider is asked again after a 401.
-   * `moreMs`: what the server may need beside the usual time.
+   * Sends a request with credentials and returns the answer, whatever it is. After a 401, a token function is called
+   * again. `moreMs`: additional time to allow, in milliseconds.
    */
   send(request: Pick<HttpRequest, "method" | "path" | "body">, moreMs: number = 0): Promise<HttpAnswer> {
     const timeoutMs = this.#settings.requestTimeoutMs + Math.round(moreMs);
@@ -121,7 +122,7 @@ export class MlflowApi implements TrackingApi {
     );
   }
 
-  /** Sends a large body, or asks for a large answer, in the same way; it goes on while something comes or goes. */
+  /** Streams a large body or answer in the same way; continues as long as there is progress. */
   transfer(request: Omit<HttpTransfer, "headers" | "secretHeaders" | "idleMs">): Promise<IncomingMessage> {
     const { requestTimeoutMs } = this.#settings;
     const headers = {
@@ -133,7 +134,7 @@ export class MlflowApi implements TrackingApi {
       performance.now() + requestTimeoutMs,
       (secretHeaders) => this.client.transfer({ ...request, headers, secretHeaders, idleMs: requestTimeoutMs }),
       (response) => {
-        if (response.statusCode === 401) response.resume(); // nobody reads it when it is asked again
+        if (response.statusCode === 401) response.resume(); // not read, because the request is repeated
         return response.statusCode ?? 0;
       },
     );
@@ -155,7 +156,7 @@ export class MlflowApi implements TrackingApi {
       const answer = await send(secretHeaders);
       const mayHelp = this.#auth !== undefined && "token" in this.#auth && typeof this.#auth.token === "function";
       if (statusOf(answer) !== 401 || again || !mayHelp) return answer;
-      if (this.#token === used) this.#token = undefined; // else somebody else has asked for a new one meanwhile
+      if (this.#token === used) this.#token = undefined; // otherwise another request has already asked for a new one
     }
   }
 
@@ -170,14 +171,13 @@ export class MlflowApi implements TrackingApi {
       if (json === undefined)
         throw this.#away(
           "NO_MLFLOW",
-          `answered ${request.path.split("?")[0]} with something that is no JSON object`,
+          `answered ${request.path.split("?")[0]} with something that is not a JSON object`,
           answer,
         );
       const added = addedFields(call, json);
       if (added !== undefined && this.#added.size < MAX_ADDED) this.#added.add(added);
       const foreign = foreignFields(call, json);
-      // That one request has been carried out, perhaps before this answer, says nothing of the next one with an answer
-      // like it.
+      // The request may have been carried out earlier. That does not make the next answer like this one trustworthy.
       if (foreign !== undefined && !this.#added.has(foreign) && !(await done?.(foreign))) throw this.incomplete(call);
       return json;
     }
@@ -185,9 +185,7 @@ export class MlflowApi implements TrackingApi {
     throw failure.kind === "denied" && !(await this.#accepts()) ? new Failure("away", failure.error) : failure;
   }
 
-  /**
-   * Whether the server accepts these credentials elsewhere: then a 403 is about the experiment or run that was named.
-   */
+  /** Whether the server accepts these credentials elsewhere. If so, a 403 concerns the named experiment or run. */
   #accepts(): Promise<boolean> {
     const now = performance.now();
     if (this.#accepted === undefined || now > this.#accepted.until) {
@@ -204,7 +202,7 @@ export class MlflowApi implements TrackingApi {
     return this.#accepted.answer;
   }
 
-  /** What an answer that refuses means. */
+  /** Classifies an error answer. */
   failureOf(request: Pick<HttpRequest, "path" | "body">, answer: HttpAnswer): Failure {
     const json = objectIn(answer.text);
     const { path } = request;
@@ -212,36 +210,36 @@ export class MlflowApi implements TrackingApi {
     const errorCode = json?.["error_code"];
     if (typeof errorCode !== "string" || errorCode === "ENDPOINT_NOT_FOUND") return this.#foreign(request, answer);
     const message = typeof json?.["message"] === "string" ? json["message"] : "";
-    const said = { call: path.split("?")[0] as string, status, errorCode, message, shown: this.#shown(message) };
-    return failureSaid(this.origin, said, this.#retryAfter(answer));
+    const refused = { call: path.split("?")[0] as string, status, errorCode, message, shown: this.#shown(message) };
+    return failureSaid(this.origin, refused, this.#retryAfter(answer));
   }
 
   /**
-   * An answer that is not MLflow's: a gateway, a login page, a guard in front of it. Nothing is wrong with what was
-   * sent.
+   * Classifies an answer that is not MLflow's: from a gateway, a login page, or a guard in front of it. The request
+   * itself is fine.
    */
   #foreign({ path, body = "" }: Pick<HttpRequest, "path" | "body">, answer: HttpAnswer): Failure {
     const { status } = answer;
-    const said = this.#shown(plain(answer.text));
-    const words = said === "" ? "" : `: ${said}`;
+    const excerpt = this.#shown(plain(answer.text));
+    const words = excerpt === "" ? "" : `: ${excerpt}`;
     if (status === 401) return this.#away("UNAUTHORIZED", `${this.#unaccepted}${words}`, answer);
     if (status === 403) {
-      const todo = said.includes("Invalid Host header")
+      const todo = excerpt.includes("Invalid Host header")
         ? " Start the server with --allowed-hosts naming this host."
         : "";
-      if (todo !== "" || said.includes("Cross-origin request blocked"))
+      if (todo !== "" || excerpt.includes("Cross-origin request blocked"))
         return this.#away("FORBIDDEN", `answered 403${words}${todo}`, answer);
       const detail = `${this.origin} refuses ${path.split("?")[0]} to ${this.login} (403)${words}.`;
-      return new Failure("denied", new MlflowError("FORBIDDEN", detail, "", 403, said));
+      return new Failure("denied", new MlflowError("FORBIDDEN", detail, "", 403, excerpt));
     }
     if (status === 413 && body.length > SMALL_BODY) {
-      const detail = `${this.origin} or a proxy before it refuses ${path.split("?")[0]} as too large (413).`;
+      const detail = `${this.origin} or a proxy in front of it refuses ${path.split("?")[0]} as too large (413).`;
       return new Failure("rejected", new MlflowError("REJECTED", detail, "", 413));
     }
     if (status === 404) return this.#away("NO_MLFLOW", `has no ${path.split("?")[0]}`, answer);
     if (status === 408 || status === 429 || status >= 500)
       return this.#away("SERVER_ERROR", `answered ${status}${words}`, answer);
-    if (status === 400 && WANTS_TLS.test(said))
+    if (status === 400 && WANTS_TLS.test(excerpt))
       return this.#away(
         "NO_MLFLOW",
         `speaks TLS${words}. Write ${this.origin.replace("http:", "https:")} in the tracking URI`,
@@ -259,7 +257,7 @@ export class MlflowApi implements TrackingApi {
     );
   }
 
-  /** A Retry-After in milliseconds, whether it is in seconds or a date. */
+  /** Returns Retry-After in milliseconds, given either in seconds or as a date. */
   #retryAfter({ headers }: HttpAnswer): number | undefined {
     const given = headers["retry-after"];
     if (given === undefined || !this.#settings.respectRetryAfter) return undefined;
@@ -278,11 +276,11 @@ export class MlflowApi implements TrackingApi {
     const asked = this.#token;
     try {
       const value = await within(until - performance.now(), asked);
-      if (typeof value !== "string" || value === "") throw new Error("it gave no token");
-      if (!HEADER_VALUE.test(value)) throw new Error("it gave a token that no header can hold");
+      if (typeof value !== "string" || value === "") throw new Error("it returned no token");
+      if (!HEADER_VALUE.test(value)) throw new Error("it returned a token that does not fit into an HTTP header");
       return this.#secret("Bearer", value);
     } catch (error) {
-      if (this.#token === asked) this.#token = undefined; // asked again the next time
+      if (this.#token === asked) this.#token = undefined; // ask again next time
       const detail = `The token function of \`auth\` failed: ${messageOf(error)}.`;
       throw new Failure("away", new PulseError("UNAUTHORIZED", detail, error));
     }
@@ -294,8 +292,8 @@ export class MlflowApi implements TrackingApi {
   }
 
   /**
-   * What may be shown of a server's words: its first line, since SQL with the user's values may follow, and none of the
-   * credentials it may repeat.
+   * Makes a server's message safe to show: only its first line, because SQL with user values may follow, and without
+   * credentials that it may repeat.
    */
   #shown(message: string): string {
     const [line = ""] = message.split("\n");
@@ -308,7 +306,7 @@ export class MlflowApi implements TrackingApi {
     const ask = (path: string): Promise<HttpAnswer | undefined> =>
       this.send({ method: "GET", path }).catch(() => undefined);
     const [version, info] = await Promise.all([ask("/version"), ask("/api/3.0/mlflow/server-info")]);
-    if (version === undefined || info === undefined) this.#facts = undefined; // asked again the next time
+    if (version === undefined || info === undefined) this.#facts = undefined; // ask again next time
     const date = Date.parse(version?.headers.date ?? "");
     return {
       version: version?.status === 200 ? /^\s*(\d+\.\d+[\w.]*)\s*$/.exec(version.text)?.[1] : undefined,
@@ -318,21 +316,21 @@ export class MlflowApi implements TrackingApi {
   }
 }
 
-/** The address of a server, always the same for the same one. */
+/** Returns the address of a server, always the same for the same server. */
 export function rootOf(url: URL): string {
   return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
 }
 
-/** A body of so many characters is too large for nobody: a 413 for it, or for none, is a gateway's mistake. */
+/** A body up to this many characters is never too large: a 413 for it is a gateway's error. */
 const SMALL_BODY = 1_024;
 
-/** How nginx, Go and Apache say that a port wants TLS. */
+/** How nginx, Go and Apache report that a port requires TLS. */
 const WANTS_TLS = /plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|plain HTTP to an SSL/i;
 
-/** Longer waits than this are a mistake of somebody's, or a maintenance window that may end early. */
+/** Longer waits are a mistake, or a maintenance window that may end early. */
 const MAX_RETRY_AFTER_MS = 5 * 60_000;
 
-/** The words of an HTML page or a text. */
+/** Extracts the words of an HTML page or text. */
 function plain(body: string): string {
   return body
     .slice(0, 4_000)
@@ -356,7 +354,7 @@ function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   });
 }
 
-/** Half a surrogate pair is no character: MLflow loses such a text, and what follows it, without a word. */
-function mended(_key: string, value: unknown): unknown {
+/** Replaces lone surrogates: MLflow silently loses such a text and everything after it. */
+function repaired(_key: string, value: unknown): unknown {
   return typeof value === "string" ? wellFormed(value) : value;
 }

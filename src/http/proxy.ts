@@ -1,13 +1,10 @@
-// Loaded at the first need, like the client itself.
+// Loaded on first use, like the client itself.
 const net = (): typeof import("node:net") => process.getBuiltinModule("node:net");
 
-/** Which proxy a request goes through, by the variables that curl, Python and others read. */
+/** Returns the proxy for a request, from the variables that curl, Python and others read. */
 export const proxyFor = (target: URL, env: NodeJS.ProcessEnv): URL | undefined => choice(target, env)?.url;
 
-/**
- * The variable of a proxy that nobody can go through, since it is no address, or not one of http or https; undefined
- * where there is none.
- */
+/** Returns the variable of an unusable proxy, one that is not an http or https address; undefined if there is none. */
 export function uselessProxy(target: URL, env: NodeJS.ProcessEnv): string | undefined {
   const chosen = choice(target, env);
   return chosen && chosen.url === undefined ? chosen.variable : undefined;
@@ -27,9 +24,9 @@ function choice(
 }
 
 /**
- * `NO_PROXY`: names that also stand for what ends in them, with or without a port, addresses, ranges of them, or `*`.
- * What exempts a host for Python's client does here; so do ranges of IPv6, spaces between entries, `*.name`, and ports
- * behind addresses, as with curl and others.
+ * Matches `NO_PROXY`: host names, which also match subdomains, with or without a port, addresses, address ranges, or
+ * `*`. Everything that exempts a host in MLflow's Python client does so here. IPv6 ranges, spaces between entries,
+ * `*.name`, and ports after addresses also work, as in curl and others.
  */
 function isExempt(target: URL, list: string): boolean {
   const port = target.port || (target.protocol === "https:" ? "443" : "80");
@@ -40,7 +37,7 @@ function isExempt(target: URL, list: string): boolean {
     .some((entry) => {
       if (entry === "*") return true;
       if (entry.includes("/")) return isWithin(host, entry);
-      if (host.includes(":") && entry.toLowerCase() === `${host}:${target.port}`) return true; // as Python's client puts them together
+      if (host.includes(":") && entry.toLowerCase() === `${host}:${target.port}`) return true; // as Python's client formats them
       const address = entry.split(":").length > 2 && !entry.startsWith("[") ? `[${entry}]` : entry; // IPv6
       const [, name = "", wanted] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(address) ?? [];
       const bare = name.replace(/^\*?\./, "").toLowerCase();
@@ -48,7 +45,7 @@ function isExempt(target: URL, list: string): boolean {
     });
 }
 
-/** Whether an address lies in a range such as `10.0.0.0/8`; a prefix of no bits is none, as in Python's client. */
+/** Whether an address is in a range such as `10.0.0.0/8`. As in Python's client, a prefix of zero bits is invalid. */
 function isWithin(host: string, range: string): boolean {
   const [, network = "", bits = ""] = /^\[?([^/\]]*)\]?\/(\d+)$/.exec(range) ?? [];
   const [family, length] = [net().isIP(network), Number(bits)];
@@ -59,7 +56,7 @@ function isWithin(host: string, range: string): boolean {
   return ranges.check(host, type);
 }
 
-/** Where a proxy is reached, and the header that logs in to one whose URL has credentials. */
+/** Returns the address of a proxy, and the header to log in if its URL has credentials. */
 export function proxyAddress({ protocol, hostname, port, username, password }: URL): {
   host: string;
   port: string | number;

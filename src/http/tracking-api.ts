@@ -1,29 +1,31 @@
 import type { Failure } from "./failure.js";
 
 /**
- * MLflow's REST API for runs and experiments, as stores need it, whoever sends the requests. Answers are MLflow's;
- * everything else rejects with a `Failure` that says what follows.
+ * MLflow's REST API for runs and experiments as the stores need it, with any client. Returns only answers of MLflow;
+ * anything else rejects with a `Failure` that says what to do.
  */
 export interface TrackingApi {
-  /** The server's address without credentials, or words that stand for it, for messages. */
+  /** The server's address without credentials, or a description of it, for messages. */
   readonly origin: string;
-  /** With whose permissions requests are made, for messages. */
+  /** The identity that requests are made with, for messages. */
   readonly login: string;
   /**
-   * A POST to `/api/2.0/mlflow/…` with a JSON body; gives the answer's object. One with fields MLflow has not there is
-   * no answer, unless `done` finds that what was asked for is done.
+   * Sends a POST to `/api/2.0/mlflow/…` with a JSON body; returns the object in the answer. An answer with fields that
+   * MLflow does not send is rejected, unless `done` confirms that the request was carried out.
    */
   post(
     call: string,
     body: string | object,
     done?: (foreign: string) => Promise<boolean>,
   ): Promise<Record<string, unknown>>;
-  /** A GET of `/api/2.0/mlflow/…`. */
+  /** Sends a GET to `/api/2.0/mlflow/…`. */
   get(call: string, query: Readonly<Record<string, string>>): Promise<Record<string, unknown>>;
-  /** Whether it has no such call. @default it has all */
+  /** Whether a call is not supported. @default all are supported */
   lacks?(call: string): boolean;
-  /** The failure of a success that is not what MLflow answers: it comes from something that only looks like MLflow. */
+  /**
+   * Creates the failure for a success answer that is not MLflow's: it comes from something that only looks like MLflow.
+   */
   incomplete(call: string): Failure;
-  /** Lets go of connections. */
+  /** Closes connections. */
   close(): void;
 }

@@ -4,46 +4,46 @@ import { reasonOf } from "../base/aborts.js";
 import { PulseError } from "../base/errors.js";
 import { isError } from "../base/text/text.js";
 
-/** What is sent, of a known length; it is opened anew for each attempt. */
+/** A request body of known length, opened anew for each attempt. */
 export interface Body {
-  /** In bytes; `open` gives so many, or throws. */
+  /** In bytes. `open` returns exactly this many, or throws. */
   readonly length: number;
-  /** `signal`: nobody wants them any more. */
+  /** `signal` aborts when the bytes are no longer needed. */
   open(signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
-/** A request whose body, or whose answer, may be large. */
+/** A request whose body or answer may be large. */
 export interface Transfer {
   readonly method: "GET" | "PUT" | "POST" | "DELETE";
   readonly body?: Body | undefined;
-  /** Most milliseconds without a byte in either direction. */
+  /** Maximum time without a byte in either direction, in milliseconds. */
   readonly idleMs: number;
-  /** What the receiver has to work through, where that is more than the body: bytes. */
+  /** How many bytes the receiver has to process, if more than the body. */
   readonly handles?: number | undefined;
-  /** Ends it: the promise is rejected with the signal's reason, an answer that has begun is cut off. */
+  /** Aborts the transfer: the promise rejects with the signal's reason, and an answer that has started is cut off. */
   readonly signal?: AbortSignal | undefined;
-  /** Whether the process lives until it is over. @default false */
+  /** Whether to keep the process alive until it is over. @default false */
   readonly hold?: boolean | undefined;
-  /** Called when all of the body was sent: from then on nobody knows what became of it, until there is an answer. */
+  /** Called when the whole body was sent. From then on the outcome is unknown until there is an answer. */
   readonly onSent?: (() => void) | undefined;
-  /** Called when it is sent once more, over another connection; the server may have got it both times. */
+  /** Called when the request is repeated over another connection; the server may have received it twice. */
   readonly onRepeat?: (() => void) | undefined;
 }
 
-/** Bytes in a millisecond. */
+/** Bytes per millisecond. */
 const SLOWEST_RECEIVER = 2 * 1024;
 /**
- * How long a receiver may be silent after a body has ended, since it is still handing on or putting together so many
- * bytes: milliseconds.
+ * How long a receiver may stay silent after the end of a body, in milliseconds, because it is still forwarding or
+ * assembling that many bytes.
  */
 export const receiverMs = (bytes: number): number => bytes / SLOWEST_RECEIVER;
-/** How often it is looked whether there was progress. */
+/** How often progress is checked. */
 const LOOK_MS = 1_000;
 
 /**
- * Carries out a request: sends the body as fast as the other end takes it, and gives the answer as soon as it begins,
- * even if that is before the body's end. However long it takes, it goes on for as long as something comes or goes.
- * @throws what has ended it: the connection's error, that of reading the body, the signal's reason, or PulseError
+ * Carries out a request: sends the body as fast as the other end accepts it, and returns the answer as soon as it
+ * starts, even before the end of the body. Takes as long as needed while there is progress.
+ * @throws the reason it ended: an error of the connection or of reading the body, the signal's reason, or PulseError
  * `STORE_UNAVAILABLE`.
  */
 export function transfer(name: string, begin: () => ClientRequest, options: Transfer): Promise<IncomingMessage> {
@@ -73,7 +73,7 @@ export function transfer(name: string, begin: () => ClientRequest, options: Tran
     const look = (): void => {
       const now = performance.now();
       const seen = (socket?.bytesRead ?? 0) + (socket?.bytesWritten ?? 0);
-      // What lies here unread waits for its reader, not for the other end.
+      // Unread data waits for its reader, not for the other end.
       if (seen !== bytes || (response?.readableLength ?? 0) > 0) {
         bytes = seen;
         since = now;
@@ -81,7 +81,7 @@ export function transfer(name: string, begin: () => ClientRequest, options: Tran
         fail(
           new PulseError(
             "STORE_UNAVAILABLE",
-            `${name} has neither taken nor sent anything for ${Math.round(allowedMs)} ms.`,
+            `${name} has neither accepted nor sent any data for ${Math.round(allowedMs)} ms.`,
           ),
         );
     };
@@ -102,7 +102,7 @@ export function transfer(name: string, begin: () => ClientRequest, options: Tran
       request.off("close", unanswered);
       answer.on("close", () => {
         over();
-        if (!request.writableEnded) request.destroy(); // refused before it had taken everything
+        if (!request.writableEnded) request.destroy(); // refused before it had accepted everything
       });
       resolve(answer);
     });

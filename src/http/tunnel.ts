@@ -3,20 +3,20 @@ import type { Duplex } from "node:stream";
 import { proxyAddress } from "./proxy.js";
 import { proxySpeaksNoTls, speaksNoTls } from "./wrong-scheme.js";
 
-/** Where a connection is to lead. */
+/** The destination of a connection. */
 export type Target = AgentOptions & { host?: string; port?: number | string };
 
-/** Takes a connection, or why there is none; called once. */
+/** Receives a connection, or an error; called once. */
 export type Connected = (error: Error | null, socket?: Duplex) => void;
 
-/** Node's client for a URL. */
+/** Returns Node's HTTP client for a URL. */
 export function moduleOf({ protocol }: URL): typeof import("node:http") | typeof import("node:https") {
   return process.getBuiltinModule(protocol === "https:" ? "node:https" : "node:http");
 }
 
 /**
- * Connects over TLS through a proxy, as an agent's `createConnection` (which may also call back later, as its type does
- * not say).
+ * Connects over TLS through a proxy. Used as an agent's `createConnection`, which may also be asynchronous, although
+ * its type does not say so.
  */
 export function connectThrough(proxy: URL, target: Target, withinMs: number, done: Connected): void {
   const { host, port, headers: login } = proxyAddress(proxy);
@@ -29,8 +29,8 @@ export function connectThrough(proxy: URL, target: Target, withinMs: number, don
     headers: { host: address, ...login },
     agent: false,
   });
-  // Bounds the whole of it: a limit of silence would never end a proxy that trickles.
-  const late = (): unknown => request.destroy(new Error(`the proxy ${proxy.host} has not answered`));
+  // Limits the total time: an idle timeout would never end a proxy that trickles.
+  const late = (): unknown => request.destroy(new Error(`the proxy ${proxy.host} did not answer`));
   const timer = setTimeout(late, withinMs).unref();
   request.on("socket", (socket) => socket.unref());
   request.on("error", (error) => done(speaksNoTls(error) ? new Error(proxySpeaksNoTls(proxy)) : error));

@@ -1,12 +1,12 @@
 import { messageOf, PulseError } from "../base/errors.js";
 import { proxySpeaksNoTls, speaksNoTls } from "./wrong-scheme.js";
 
-/** What helps when a server's certificate is not trusted. */
+/** Advice for a server whose certificate is not trusted. */
 export const TRUST = "Trust the server's certificate authority with tls.ca or MLFLOW_TRACKING_SERVER_CERT_PATH.";
 
 /**
- * The error of a connection that failed: `name` is what could not be reached, through which proxy; `useless`: the
- * variable of one that was not used.
+ * Creates the error of a failed connection. `name` is what could not be reached; `useless` is the variable of a proxy
+ * that was ignored.
  */
 export function unreachable(name: string, error: unknown, proxy: URL | undefined, useless?: string): PulseError {
   if (error instanceof PulseError) return error;
@@ -24,7 +24,7 @@ export function unreachable(name: string, error: unknown, proxy: URL | undefined
   return new PulseError(isTls ? "TLS_FAILED" : "STORE_UNAVAILABLE", detail, error);
 }
 
-/** The server is trusted, but not under the name it was called by: no further certificate helps. */
+/** The server is trusted, but not under this name, so no additional certificate helps. */
 function otherName(name: string, error: unknown): PulseError {
   const names = String((error as { cert?: { subjectaltname?: unknown } }).cert?.subjectaltname ?? "").replace(
     /\b(DNS|IP Address):/g,
@@ -35,7 +35,7 @@ function otherName(name: string, error: unknown): PulseError {
   return new PulseError("TLS_FAILED", detail, error);
 }
 
-/** A connection error's own words; Node hides them behind an AggregateError when several addresses were tried. */
+/** Returns the connection error's message. After trying several addresses, Node hides it in an AggregateError. */
 function firstLine(error: unknown): string {
   const inner = (error as AggregateError | undefined)?.errors?.[0] ?? error;
   return messageOf(inner).split("\n")[0] || String((error as { code?: unknown })?.code);

@@ -1,21 +1,19 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 
-/** No answer we ask for is larger; what is, is none of MLflow's. */
+/** No answer of MLflow that we ask for is larger. */
 const MAX_ANSWER = 16 * 1024 * 1024;
 const MAX_ERROR = 64 * 1024;
 
-/** What came back. */
+/** An answer. */
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
-  /** Another server that has given it, to which the one that was asked has sent us. */
+  /** The other server that answered, after a redirect. */
   readonly redirectedTo?: string | undefined;
 }
 
-/**
- * Reads an answer to its end; of a long error only the beginning is kept, a long success (above 16 MiB) is an error.
- */
+/** Reads an answer to its end. A long error is cut; a success above 16 MiB is an error. */
 export function read(response: IncomingMessage, done: (error: unknown, text: string) => void): void {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -40,7 +38,7 @@ export function read(response: IncomingMessage, done: (error: unknown, text: str
   response.on("close", () => finish(new Error("its answer was cut off")));
 }
 
-/** The same as a promise, with the answer's head. */
+/** Reads an answer to its end, as a promise, including its head. */
 export function wholeAnswer(response: IncomingMessage): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     read(response, (error, text) => {

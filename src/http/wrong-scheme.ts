@@ -1,24 +1,26 @@
-/** Most that is waited, in milliseconds, for a handshake which only says what a port speaks. */
+/** How long to wait for a handshake that only tests what a port speaks, in milliseconds. */
 const HANDSHAKE_MS = 1_000;
 
-/** Whether an error says that the other end does not speak TLS. */
+/** Whether an error means that the other end does not speak TLS. */
 export function speaksNoTls(error: unknown): boolean {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   return /wrong.version.number|packet.length.too.long|http.request/i.test(`${code} ${message}`);
 }
 
-/** What is said of a proxy that its variable has speak TLS. */
+/** Describes a proxy that is configured with https but does not speak TLS. */
 export function proxySpeaksNoTls({ host }: URL): string {
   return `the proxy does not speak TLS; write http://${host} in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY`;
 }
 
-/** Whether an error says that a connection ended without an answer, as one without TLS does on a port that wants it. */
+/**
+ * Whether an error means that a connection ended without an answer, as happens without TLS on a port that requires it.
+ */
 export function isCutOff(error: unknown): boolean {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   return code === "ECONNRESET" || /^HPE_/.test(String(code)) || /without an answer/.test(String(message));
 }
 
-/** Whether the port of a URL speaks TLS: a handshake, and nothing is sent. */
+/** Tests whether the port of a URL speaks TLS, with a handshake and no data. */
 export function speaksTls({ hostname, port, protocol }: URL, withinMs: number): Promise<boolean> {
   const host = hostname.replace(/^\[|\]$/g, ""); // IPv6
   return new Promise((resolve) => {

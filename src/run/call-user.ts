@@ -11,7 +11,7 @@ export function callUser<R>(host: RunHost, what: string | (() => string), fn: ()
     const given = fn();
     if (!types.isPromise(given)) return given;
     given.catch(() => undefined);
-    throw new Error("it must return a value at once, but returned a promise");
+    throw new Error("it must return its value synchronously, but returned a promise");
   } catch (error) {
     captureFailed(host, typeof what === "string" ? what : what(), error);
     return undefined;

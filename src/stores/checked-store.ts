@@ -17,13 +17,13 @@ import {
 } from "../contracts/tracking-store.js";
 
 const BATCH_ITEMS = 1_000;
-/** Stands for the address of a store that has none. */
+/** Used in messages for a store without an address. */
 const NO_ADDRESS = "the configured store";
 
-/** The stores that trackers have: each closes its own. */
+/** Stores that already belong to a tracker, which closes them. */
 const taken: WeakSet<TrackingStore> = shared("given stores", () => new WeakSet<TrackingStore>());
 
-/** Takes a store that somebody else has written for one tracker; undefined when another has it. */
+/** Wraps a user's store for one tracker; undefined if it already belongs to another. */
 export function takeStore(store: TrackingStore): ReadyStore | undefined {
   if (taken.has(store)) return undefined;
   taken.add(store);
@@ -31,8 +31,8 @@ export function takeStore(store: TrackingStore): ReadyStore | undefined {
 }
 
 /**
- * An address without its credentials. What waits for one user must not be delivered as another: the name counts, as a
- * hash, and the password does not.
+ * Removes the credentials from an address. Changes that wait for one user must not be delivered as another, so the user
+ * name is kept as a hash, but the password is not.
  */
 function addressOf(uri: string): string {
   const user = /^[^:]+:\/\/([^:@/?#]+)[:@]/.exec(uri)?.[1];
@@ -41,9 +41,8 @@ function addressOf(uri: string): string {
 }
 
 /**
- * A store that somebody else has written, as the recorder is given it: what the contract leaves open is answered, and
- * what it answers itself is looked at, so that a mistake in it is said once instead of stopping delivery. Nothing is
- * given up for one.
+ * Wraps a user's store for the recorder: fills in what the contract leaves open, and checks what the store returns, so
+ * that a bug in it is reported once instead of stopping delivery. No changes are lost because of one.
  */
 class CheckedStore implements ReadyStore {
   readonly uri: string;
@@ -93,7 +92,7 @@ class CheckedStore implements ReadyStore {
     try {
       await this.#given.settle?.();
     } catch {
-      // Nobody waits for what it looks after.
+      // Nobody waits for this background work.
     }
   }
 
@@ -108,14 +107,14 @@ class CheckedStore implements ReadyStore {
   }
 
   /**
-   * Gives the outcomes as they are. (A store is given a list of its own: one that takes things out of it must not take
-   * them from the recorder.)
-   * @throws PulseError for what is none: the store counts as away, and everything is kept.
+   * Checks the outcomes and returns them unchanged. (The store is passed a copy of the changes, because it might modify
+   * the array.)
+   * @throws PulseError if they are invalid: the store counts as away, and everything is kept.
    */
   #checked(changes: readonly RunChange[], outcomes: unknown): readonly Outcome[] {
     const wrong = faultOfOutcomes(changes, outcomes);
     if (wrong === undefined) return outcomes as readonly Outcome[];
-    throw new PulseError("STORE_UNAVAILABLE", `${this.uri} gave ${wrong}; that is a mistake in the store.`);
+    throw new PulseError("STORE_UNAVAILABLE", `${this.uri} returned ${wrong}; this is a bug in the store.`);
   }
 }
 
@@ -142,7 +141,7 @@ function atLeastOne(value: number | undefined): number | undefined {
   return typeof value === "number" && value >= 1 ? value : undefined;
 }
 
-/** What is wrong with what a store answers to changes, in words; undefined when nothing is. */
+/** Describes what is wrong with a store's outcomes; undefined if nothing is. */
 export function faultOfOutcomes(changes: readonly RunChange[], outcomes: unknown): string | undefined {
   if (!Array.isArray(outcomes)) return "no list of outcomes";
   if (outcomes.length !== changes.length) return `${outcomes.length} outcomes for ${changes.length} changes`;
@@ -155,9 +154,9 @@ function faultOfOutcome(outcome: unknown, change: RunChange): string | undefined
   switch (kind) {
     case "done": {
       const { runId, experimentId } = (ids ?? {}) as Partial<StoredIds>;
-      if (refused !== undefined && !isRefused(refused, itemsOf(change))) return "refused items that are none";
-      if (ids === undefined) return create && 'outcome "done" of a creation without ids';
-      return typeof runId === "string" && typeof experimentId === "string" ? undefined : "ids that are no texts";
+      if (refused !== undefined && !isRefused(refused, itemsOf(change))) return "invalid refused items";
+      if (ids === undefined) return create && 'outcome "done" for a creation without ids';
+      return typeof runId === "string" && typeof experimentId === "string" ? undefined : "ids that are not strings";
     }
     case "retry":
     case "away":
@@ -168,7 +167,7 @@ function faultOfOutcome(outcome: unknown, change: RunChange): string | undefined
       if (!Array.isArray(params) || params.length === 0) return 'outcome "conflict" without params';
       return params.every((key) => change.params.some((param) => param.key === key))
         ? undefined
-        : "a conflict of params it was not given";
+        : "a conflict for params that are not in the change";
     default:
       return `an outcome of kind ${JSON.stringify(kind)}`;
   }

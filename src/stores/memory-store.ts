@@ -7,7 +7,7 @@ import type { StoredRun } from "./stored-run.js";
 
 const BATCH_ITEMS = 10_000;
 
-/** Keeps everything in this process, readable: for tests and for looking at what a program would log. */
+/** Keeps everything in this process, readable. For tests, and to see what a program would log. */
 export class MemoryStore implements ReadyStore, TrackingReader {
   readonly uri: string = "memory:";
   readonly batchItems: number = BATCH_ITEMS;
@@ -88,7 +88,7 @@ export class MemoryStore implements ReadyStore, TrackingReader {
       });
     }
     const run = this.runs.get(runKey);
-    if (run === undefined && end?.ifRunning) return DONE; // it never was created
+    if (run === undefined && end?.ifRunning) return DONE; // it was never created
     if (run === undefined)
       return { kind: "rejected", error: new PulseError("RUN_NOT_FOUND", `There is no run ${runKey} in this store.`) };
     if (create?.resume) {

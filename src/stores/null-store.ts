@@ -2,7 +2,7 @@ import { DONE, type Outcome, type ReadyStore, type RunChange } from "../contract
 
 const BATCH_ITEMS = 10_000;
 
-/** Accepts everything and forgets it: for measuring what tracking itself costs. */
+/** Accepts everything and discards it. For measuring the overhead of tracking. */
 export class NullStore implements ReadyStore {
   readonly uri: string = "null:";
   readonly batchItems: number = BATCH_ITEMS;

@@ -2,8 +2,8 @@ import type { PulseError } from "../base/errors.js";
 import type { Outcome, ReadyStore, RunChange } from "../contracts/tracking-store.js";
 
 /**
- * Stands in for a store that cannot be made (a wrong URI in the environment): every change is refused with that reason,
- * so that nothing piles up.
+ * Used if a store cannot be created (a wrong URI in the environment). Refuses every change with that error, so that
+ * nothing piles up.
  */
 export class RefusingStore implements ReadyStore {
   readonly uri: string;

@@ -19,15 +19,15 @@ import { databasePath } from "./sql/database-file.js";
 import { SqliteStore } from "./sql/sqlite-store.js";
 import { noStore } from "./wrong-uri.js";
 
-/** @internal What the stores of this package are given beside their URI. */
+/** @internal Options of the built-in stores. */
 export interface OwnStoreOptions {
   readonly clock: Clock;
   readonly server: ServerSettings;
-  /** Where the URI comes from, for messages: a variable or a file. */
+  /** The variable or file the URI comes from, for messages. */
   readonly origin?: string | undefined;
 }
 
-/** The stores of this package: a line for each scheme. */
+/** The built-in stores by scheme. */
 const OWN: Readonly<Record<string, (uri: string, options: OwnStoreOptions) => ReadyStore>> = {
   http: (uri, { server, origin }) => new HttpStore(serverUrl(uri, origin), server),
   https: (uri, { server, origin }) => new HttpStore(serverUrl(uri, origin), server),
@@ -38,32 +38,32 @@ const OWN: Readonly<Record<string, (uri: string, options: OwnStoreOptions) => Re
 };
 
 /**
- * What a store is given beside its URI.
+ * Options passed to a store maker.
  * @experimental
  */
 export interface StoreOptions {
-  /** How long one attempt to store something may take, in milliseconds. */
+  /** Timeout of one attempt to store something, in milliseconds. */
   readonly requestTimeoutMs: number;
 }
 
 /**
- * Makes the store that a tracking URI names, a new one for each call: each tracker closes its own. It opens nothing
- * before the first change. It is given the URI as it stands, with what credentials are in it, and no others.
+ * Creates the store for a tracking URI; a new one for each call, because each tracker closes its own. The store must
+ * open nothing before the first change. The URI is passed as configured, including any credentials in it, and no other
+ * credentials are passed.
  * @throws an error that says what is wrong with the URI.
  * @experimental
  */
 export type StoreMaker = (uri: string, options: StoreOptions) => TrackingStore;
 
-/** Of all loaded copies of the package. */
+/** Shared by all loaded copies of the package. */
 const registered: Map<string, StoreMaker> = shared("tracking stores", () => new Map<string, StoreMaker>());
 
 /**
- * Has tracking URIs of a scheme go to a store of your own, in the whole process, from now on: `jsonl:./runs.jsonl` for
- * scheme `"jsonl"`. Call it before the first run; what is recorded earlier for such a URI is refused. Registering a
- * scheme again replaces what was there; trackers that exist keep their store. Schemes of MLflow that are not there yet
- * (`postgresql`, `databricks`, …) may be registered until a later release brings its own store for them.
- * @throws PulseError `INVALID_OPTION` for a scheme that is none, or one of this package's own, and for a `make` that is
- * no function.
+ * Uses a store of your own for tracking URIs of a scheme, in the whole process: `jsonl:./runs.jsonl` for the scheme
+ * `"jsonl"`. Call it before the first run; anything recorded for such a URI before is refused. Registering a scheme
+ * again replaces the maker, but existing trackers keep their store. Schemes of MLflow that are not supported yet
+ * (`postgresql`, `databricks`, …) may be registered until a later release supports them.
+ * @throws PulseError `INVALID_OPTION` if the scheme is invalid or built in, or if `make` is not a function.
  * @experimental
  * @example
  * ```ts
@@ -84,9 +84,9 @@ export function registerTrackingStore(scheme: string, make: StoreMaker): void {
 }
 
 /**
- * @internal Makes the store a tracking URI names; nothing is opened before the first change.
- * @throws PulseError `INVALID_TRACKING_URI` for what is not one, or not one of those that are there; `INVALID_CONFIG`
- * when what is registered for it makes none.
+ * @internal Creates the store for a tracking URI; nothing is opened before the first change.
+ * @throws PulseError `INVALID_TRACKING_URI` if the URI is invalid or its scheme unknown; `INVALID_CONFIG` if the
+ * registered maker returns no store.
  */
 export function openStore(uri: string, options: OwnStoreOptions): ReadyStore {
   const scheme = schemeOf(uri);
@@ -99,7 +99,7 @@ export function openStore(uri: string, options: OwnStoreOptions): ReadyStore {
   return new MlrunsStore(mlrunsPath(uri, options.origin), options);
 }
 
-/** @internal Makes the store of a configuration; in messages, the variable or the file that names its URI is said. */
+/** @internal Creates the store of a configuration; messages name the variable or file that sets its URI. */
 export function openConfigured({
   trackingUri,
   server,
@@ -109,7 +109,7 @@ export function openConfigured({
   return openStore(trackingUri, { clock: systemClock, server, origin: origin === BY_CODE ? undefined : origin });
 }
 
-/** @internal What is registered for the scheme of a tracking URI. */
+/** @internal Returns the maker registered for the scheme of a tracking URI. */
 export function registeredFor(uri: string): StoreMaker | undefined {
   return registered.get(schemeOf(uri) ?? "");
 }
@@ -127,7 +127,7 @@ function made(uri: string, scheme: string, make: StoreMaker, { server }: OwnStor
     );
   }
   const fault = storeFault(store);
-  const gave = `What is registered for ${scheme}: gave`;
+  const gave = `The maker registered for ${scheme}: returned`;
   if (fault !== undefined)
     throw new PulseError(
       "INVALID_CONFIG",
@@ -137,7 +137,7 @@ function made(uri: string, scheme: string, make: StoreMaker, { server }: OwnStor
   if (taken) return taken;
   throw new PulseError(
     "INVALID_CONFIG",
-    `${gave} a store that belongs to another tracker, which closes it; it must make one for each call.`,
+    `${gave} a store that belongs to another tracker, which closes it; it must create a new one for each call.`,
   );
 }
 

@@ -1,7 +1,7 @@
 import type { MemoryRepository } from "../artifacts/memory.js";
 import type { DatasetInput, Metric, TerminalStatus } from "../base/entities.js";
 
-/** A run as the memory store keeps it. */
+/** A run in the memory store. */
 export interface StoredRun {
   readonly runId: string;
   readonly experimentId: string;
@@ -11,9 +11,9 @@ export interface StoredRun {
   endTime: number | undefined;
   readonly params: Map<string, string>;
   readonly tags: Map<string, string>;
-  /** Every point of every metric, in the order of arrival; a replayed point is there once. */
+  /** All values of each metric, in order of arrival and without replayed duplicates. */
   readonly metrics: Map<string, Metric[]>;
-  /** Each dataset once, as it was used first. */
+  /** Each dataset once, as first used. */
   readonly inputs: DatasetInput[];
   readonly artifacts: MemoryRepository;
 }

@@ -17,7 +17,7 @@ test("an artifact path loses doubled and closing slashes", () => {
 
 test("a path that is none, or leads elsewhere, is refused with the reason", () => {
   for (const [given, expected] of [
-    [undefined, /is no text/],
+    [undefined, /is not a string/],
     ["", /is empty/],
     ["//", /is absolute/],
     ["/etc/passwd", /is absolute/],
@@ -70,7 +70,7 @@ test("a listing with paths that lead elsewhere is refused", () => {
   ])
     assert.throws(() => checkedListing("here", "", [{ name, isDir: false }]), {
       code: "REJECTED",
-      message: /does not lie in it/,
+      message: /is not in that folder/,
     });
 });
 

@@ -47,7 +47,7 @@ test("notices a server that answers 200 and stores nothing", async () => {
   for (const content of [contentOf("x"), contentOf("")])
     await assert.rejects(repositoryAt(server.url).upload("f.txt", content), {
       code: "SERVER_ERROR",
-      message: /has taken f.txt, but it is not there/,
+      message: /has accepted f.txt, but the file is not there/,
     });
 });
 
@@ -219,7 +219,7 @@ test("a hostile listing is refused", async () => {
       url.includes("artifacts?path=") ? { body: { files: [{ path: name, is_dir: false }] } } : undefined,
     );
     closing.push(() => server.close());
-    await assert.rejects(repositoryAt(server.url).list(), { code: "REJECTED", message: /does not lie in it/ });
+    await assert.rejects(repositoryAt(server.url).list(), { code: "REJECTED", message: /is not in that folder/ });
   }
 });
 
@@ -272,7 +272,7 @@ test("a name that MLflow would mistake for another is refused before it is sent"
   for (const path of ["a%20b.txt", "%2e%2e/x", "d%41/x"])
     await assert.rejects(repositoryAt(server.url).upload(path, contentOf("x")), {
       code: "REJECTED",
-      message: /give it another name/,
+      message: /use another name/,
     });
   assert.equal(server.seen.length, 0);
 });

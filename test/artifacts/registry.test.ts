@@ -52,7 +52,7 @@ test("an artifact root of each kind opens the right repository", () => {
     ["s3://my.bucket", "s3://my.bucket"],
   ] as const)
     assert.equal(opened(root, DATABASE, { folder: "/base" }).uri, uri);
-  refused("./mlruns/1", DATABASE, /it is not known to which folder/);
+  refused("./mlruns/1", DATABASE, /is relative to an unknown folder/);
   for (const root of [
     "file://elsewhere/data",
     "file:///a%2Fb",
@@ -62,7 +62,7 @@ test("an artifact root of each kind opens the right repository", () => {
     "s3://bucket/../other",
     "s3://bucket/a?versionId=1",
   ])
-    refused(root, DATABASE, /names no bucket|is no /);
+    refused(root, DATABASE, /names no bucket|is not a /);
 });
 
 test("a server's own files are asked for at that server only", () => {
@@ -80,13 +80,13 @@ test("a server's own files are asked for at that server only", () => {
     "http://mlflow.example/base/api/2.0/mlflow-artifacts/artifacts/1",
     "https://mlflow.example@evil.example/base/api/2.0/mlflow-artifacts/artifacts/1",
   ])
-    refused(root, SERVER, /is at another server/);
-  refused("https://mlflow.example/elsewhere", SERVER, /no place for artifacts/);
-  refused("mlflow-artifacts:/1/../../x", SERVER, /no path/);
+    refused(root, SERVER, /is on another server/);
+  refused("https://mlflow.example/elsewhere", SERVER, /not a place for artifacts/);
+  refused("mlflow-artifacts:/1/../../x", SERVER, /is not a valid path/);
   refused(
     "mlflow-artifacts:/1/r/artifacts",
     DATABASE,
-    /Give that server's http\(s\) URI as trackingUri; or .* artifactUri/s,
+    /Use that server's http\(s\) URI as trackingUri; or .* artifactUri/s,
   );
 });
 
@@ -98,13 +98,13 @@ test("a server may name folders here only if it runs here or is allowed to", () 
       assert.equal(opened(root, uri).uri, "file:///data/x");
     assert.equal(opened(root, SERVER, { allowLocal: true }).uri, "file:///data/x");
   }
-  refused("./mlruns/1", "http://localhost:5000", /not known to which folder/);
+  refused("./mlruns/1", "http://localhost:5000", /is relative to an unknown folder/);
 });
 
 test("a server may name buckets only to a program that was given them", () => {
   const root = "s3://bucket/1/r/artifacts";
   refused(root, SERVER, /Set buckets: \["bucket"\], or AWS_ACCESS_KEY_ID/);
-  refused(root, "http://localhost:5000", /this program was not given it/);
+  refused(root, "http://localhost:5000", /this program was not given access to it/);
   assert.equal(opened(root, SERVER, { buckets: ["bucket"] }).uri, root);
   assert.equal(opened(root, SERVER, { credentials: () => ({ accessKeyId: "a", secretAccessKey: "b" }) }).uri, root);
   for (const name of ["MLFLOW_S3_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"])

@@ -29,13 +29,13 @@ test("a path that finds nothing is reported once, with the fields and a guess", 
     'train: metric path "val.ac" found nothing; the result has loss, val.acc, name, none, missing, empty. Did you mean "val.acc"? Write "val.ac?" if it may be missing.',
   ]);
   assert.deepEqual(told(train, { metrics: "name" }, []), [
-    'train: metric path "name" leads to the text "x", not to a number. Mend the path.',
+    'train: metric path "name" leads to the string "x", not a number. Fix the path.',
   ]);
   assert.deepEqual(told(train, { metrics: "val" }, []), [
-    'train: metric path "val" leads to an object, not to a number. Mend the path.',
+    'train: metric path "val" leads to an object, not a number. Fix the path.',
   ]);
   assert.deepEqual(told(train, { metrics: { a: () => "text" } }, []), [
-    'train: the selector for "a" gave the text "text", not a number.',
+    'train: the selector for "a" returned the string "text", not a number.',
   ]);
 });
 
@@ -122,18 +122,18 @@ test("a bare @LogMetric that finds no number says so, whatever the result is", a
     readonly weights = [1];
   }
   const results: [unknown, RegExp][] = [
-    [undefined, /there is nothing to log: it gave undefined\. Return the values, or null where there are none\./],
-    ["text", /no number was found: it gave the text "text"\. Name what is to be logged/],
-    [new Model(), /it gave an instance of Model/],
-    [[[1], [2]], /it gave a list/],
-    [{ name: "x" }, /it gave an object/],
+    [undefined, /there is nothing to log: it returned undefined\. Return the values, or null if there are none\./],
+    ["text", /no number was found: it returned the string "text"\. Say what to log/],
+    [new Model(), /it returned an instance of Model/],
+    [[[1], [2]], /it returned a list/],
+    [{ name: "x" }, /it returned an object/],
     [
       {
         get accuracy() {
           return 1;
         },
       },
-      /whose accuracy is a getter, and those are not run/,
+      /whose accuracy is a getter, which are not run/,
     ],
   ];
   for (const [result, expected] of results) {
@@ -194,7 +194,7 @@ test("a bare @LogParam takes the fields of data classes, but not of services", a
   assert.equal(tracker.warnings.length, 1);
   assert.match(
     tracker.warnings[0] ?? "",
-    /Trainer\.serve: no param was found: the first argument is an instance of Service\. Name what is to be logged/,
+    /Trainer\.serve: no param was found: the first argument is an instance of Service\. Say what to log/,
   );
 });
 
@@ -204,12 +204,12 @@ test("options in the selector's place are answered with where they belong", () =
   assert.throws(() => LogMetric({ everyN: 2, ...options } as Any), {
     code: "INVALID_OPTION",
     message:
-      'LogMetric: options stand behind the selector, as in @LogMetric(undefined, { everyN: 2, aggregate: "mean", prefix: "train/" }); got {"everyN":2,"aggregate":"mean","prefix":"train/"}.',
+      'LogMetric: options come after the selector, as in @LogMetric(undefined, { everyN: 2, aggregate: "mean", prefix: "train/" }); got {"everyN":2,"aggregate":"mean","prefix":"train/"}.',
   });
   const [first] = told(loss, { metrics: options }, []);
   assert.match(
     first ?? "",
-    /"mean" found nothing; .* If that is meant as an option: options stand behind the selector, as in @LogMetric\(undefined, \{ agg/,
+    /"mean" found nothing; .* If that was meant as an option: options come after the selector, as in @LogMetric\(undefined, \{ agg/,
   );
   // Paths all the same where they lead somewhere, or where another key is no option.
   assert.deepEqual(

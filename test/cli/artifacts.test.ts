@@ -144,7 +144,7 @@ test("a missing path is one line that says what there is", async () => {
   for (const [options, message] of [
     [{ run: "a".repeat(32) }, /^There is no run a{32} in \S+mlflow\.db\. Name its store with --uri\.$/],
     [{ run: "sweep" }, /^There is no run sweep in .* Use the id shown on the run's page, usually 32 hex digits\.$/],
-    [{ uri: `sqlite:///${none}` }, /there is no file \S+none\.db\. Name its store with --uri\.$/],
+    [{ uri: `sqlite:///${none}` }, /the file \S+none\.db does not exist\. Name its store with --uri\.$/],
     [
       { path: "reprot.md" },
       /^Run \w{32} has no artifact "reprot\.md"\. Did you mean "report\.md"\? There are model\/, report\.md\.$/,
@@ -226,10 +226,10 @@ test("a server's run works, and so do its refusal and its absence", async () => 
     assert.match((await list({ uri: server.url })).out, /report\.md +8 B/);
     answer = { body: { run: { info: { artifact_uri: "s3://elsewhere/x" } } } };
     await assert.rejects(list({ uri: server.url }), {
-      message: /s3:\/\/elsewhere\/x" is a bucket which the server http:\S+ has named/,
+      message: /s3:\/\/elsewhere\/x" is a bucket named by the server http:\S+/,
     });
     answer = { body: { run: { info: { artifact_uri: "mlflow-artifacts://other:1/x" } } } };
-    await assert.rejects(list({ uri: server.url }), { message: /is at another server than/ });
+    await assert.rejects(list({ uri: server.url }), { message: /is on another server than/ });
   } finally {
     server.close();
   }
@@ -266,7 +266,7 @@ test("a server's own files are asked for with its credentials, and its listing c
       assert.equal(hostile.code, 1);
       assert.match(
         hostile.err,
-        /^pulse-mlflow: The listing of "" in mlflow-artifacts:\S+ names .*, which does not lie in it\.\n/,
+        /^pulse-mlflow: The listing of "" in mlflow-artifacts:\S+ contains .*, which is not in that folder\.\n/,
       );
     }
     assert.deepEqual(readdirSync(to), ["a.txt"]);
@@ -331,10 +331,14 @@ test("writes nothing outside the folder, whatever a repository lists", async () 
     const { uri } = odd({ "": [{ path }] }, evil);
     for (const recursive of [false, true])
       await assert.rejects(list({ uri, recursive }), {
-        message: /The listing of "" in \S+ names .*, which does not lie in it\.$/,
+        message: /The listing of "" in \S+ contains .*, which is not in that folder\.$/,
       });
     const { code, out } = await fetched({ uri, to: newFolder() });
-    assert.deepEqual([code, out.match(/^Refused: .* names .*, which does not lie in it\.$/gm)?.length], [2, 1], out);
+    assert.deepEqual(
+      [code, out.match(/^Refused: .* contains .*, which is not in that folder\.$/gm)?.length],
+      [2, 1],
+      out,
+    );
   }
   const { uri } = odd({ "": [{ path: "d", isDir: true }], d: [{ path: "../evil.txt" }] }, evil);
   assert.equal((await fetched({ uri, path: "d", to: newFolder() })).code, 2);
@@ -352,7 +356,7 @@ test("does not follow links that lead out of the folder", async () => {
   assert.equal(code, 2);
   assert.match(
     out,
-    /1 file \(4 B\) written to .*\nRefused: link: \S+link leads out of \S+ by a symbolic link, which is not followed\.\n$/,
+    /1 file \(4 B\) written to .*\nRefused: link: \S+link leads outside \S+ through a symbolic link, which is not followed\.\n$/,
   );
   assert.equal(readFileSync(join(to, "file.txt"), "utf8"), "evil"); // in the link's place
   assert.deepEqual([readdirSync(outside), readFileSync(join(outside, "kept.txt"), "utf8")], [["kept.txt"], "kept"]);

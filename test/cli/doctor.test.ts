@@ -82,16 +82,13 @@ test("doctor inspects an mlruns folder and names one that is not used", async ()
   mkdirSync(place, { recursive: true });
   assert.match(
     (await cli(newState(), ["doctor"], env)).out,
-    /ok +store +.*mlruns is made at the first run\n.*note +file store +MLflow 3\.18/s,
+    /ok +store +.*mlruns will be created by the first run\n.*note +file store +MLflow 3\.18/s,
   );
   assert.equal(existsSync(folder), false);
   const tracker = createTracker({ trackingUri: folder, durability: "memory" });
   tracker.startRun().end();
   await tracker.shutdown();
-  assert.match(
-    (await cli(newState(), ["doctor"], env)).out,
-    /ok +store +.*mlruns is a folder of MLflow's and can be written/,
-  );
+  assert.match((await cli(newState(), ["doctor"], env)).out, /ok +store +.*mlruns is an MLflow folder and writable/);
   writeFileSync(join(place, "file"), "");
   assert.equal(
     obstacle(pathToFileURL(join(place, "file", "mlruns")).href),
@@ -99,10 +96,10 @@ test("doctor inspects an mlruns folder and names one that is not used", async ()
     "what cannot be looked at is no error",
   );
   const deep = { MLFLOW_TRACKING_URI: join(place, "not", "there", "yet", "mlruns") };
-  assert.match((await cli(newState(), ["doctor"], deep)).out, /ok +store +.*mlruns is made at the first run/);
+  assert.match((await cli(newState(), ["doctor"], deep)).out, /ok +store +.*mlruns will be created by the first run/);
   const { code, out } = await cli(newState(), ["doctor"], { MLFLOW_TRACKING_URI: join(place, "file") });
   assert.equal(code, 2);
-  assert.match(out, /BAD +store +.*file is no folder/);
+  assert.match(out, /BAD +store +.*file is not a folder/);
 });
 
 test("doctor counts what waits and what is set aside for each URI, with advice", async () => {

@@ -41,7 +41,7 @@ test("sync ends with the reason where waiting cannot help", async () => {
   const file = join(root, "notes.txt");
   writeFileSync(file, "these are notes ".repeat(100));
   const cases: [Scripted | undefined, RegExp][] = [
-    [{ status: 401, body: "<h1>Who are you?</h1>" }, /wants a login, and no credentials are configured for it: Who are you\?\. Check `auth`, or MLFLOW_TRACKING_USERNAME[^;]*\(docs\/configuration\.md\)\.\n/],
+    [{ status: 401, body: "<h1>Who are you?</h1>" }, /requires a login, but no credentials are configured for it: Who are you\?\. Check `auth`, or MLFLOW_TRACKING_USERNAME[^;]*\(docs\/configuration\.md\)\.\n/],
     [{ status: 403, body: { error_code: "PERMISSION_DENIED", message: "Not you" } }, /Not you \(PERMISSION_DENIED\)\. Have the server's administrator allow it/],
     [{ status: 404, body: "none" }, /has no \/api\S+ Check the tracking URI: it must be the root of an MLflow server\.\n/],
     [undefined, /notes\.txt: the file is not an SQLite database, or a damaged one .* Choose another file in trackingUri; this one was not touched\.\n/],

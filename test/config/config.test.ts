@@ -85,10 +85,10 @@ test("./mlruns is the default only where MLflow itself would take it", () => {
       holds,
       {},
       false,
-      /The folder mlruns here holds experiments, and runs go to mlflow\.db beside it: `mlflow migrate-filestore --source mlruns --target sqlite:\/\/\/mlflow\.db` .*MLFLOW_ALLOW_FILE_STORE=true/,
+      /The folder mlruns here holds experiments, but runs go to mlflow\.db beside it\. `mlflow migrate-filestore --source mlruns --target sqlite:\/\/\/mlflow\.db` .*MLFLOW_ALLOW_FILE_STORE=true/,
     ],
     [holds, { MLFLOW_ALLOW_FILE_STORE: "false" }, false, /mlflow migrate-filestore/],
-    [both, ALLOWED, false, /mlflow migrate-filestore .* has made that database.* set trackingUri: "mlruns"\./],
+    [both, ALLOWED, false, /mlflow migrate-filestore .* made that database.* set trackingUri: "mlruns"\./],
     [artifacts, ALLOWED, false, undefined],
     [undefined, ALLOWED, false, undefined],
   ] as const) {
@@ -197,7 +197,7 @@ test("wrong settings in the environment warn once and never break the user's cal
     [
       {},
       { trackingUri: "http//x" },
-      /Tracking URI "http\/\/x" \(from pulse-mlflow\.config\.json\) is no URL\. Did you mean "http:\/\/x"/,
+      /Tracking URI "http\/\/x" \(from pulse-mlflow\.config\.json\) is not a URL\. Did you mean "http:\/\/x"/,
     ],
     [
       { MLFLOW_HTTP_REQUEST_TIMEOUT: "soon" },
@@ -222,7 +222,7 @@ test("wrong settings in the environment warn once and never break the user's cal
       '{ "experiment": "x"',
       /could not be read as JSON: it ends too early|could not be read as JSON: line 1, column 20/,
     ],
-    [{}, { store: {} }, /pulse-mlflow\.config\.json: store is given by code only, to configure\(\)\./],
+    [{}, { store: {} }, /pulse-mlflow\.config\.json: store can only be set in code, with configure\(\)\./],
     [
       { MLFLOW_TRACKING_INSECURE_TLS: "maybe" },
       undefined,
@@ -250,7 +250,7 @@ test("configure and createTracker throw errors that name option, expected and gi
   for (const [config, message] of [
     [
       { trackingUri: "file://host/x" },
-      /names the machine "host"; a folder of this one has three slashes\. Did you mean "file:\/\/\/host\/x"/,
+      /names the host "host"; a local folder has three slashes\. Did you mean "file:\/\/\/host\/x"/,
     ],
     [{ trackingUri: "sqlite://oops.db" }, /sqlite:\/\/oops\.db" names no database file/],
     [{ trackingUri: 5 }, /: trackingUri must be a non-empty string; got 5/],
@@ -312,9 +312,9 @@ test("a near miss of a tracking URI is answered with the likely one", () => {
   for (const [uri, message] of [
     [
       "databricks",
-      /"databricks": profiles of Databricks are not read\. Give the workspace's own URL.* MLFLOW_TRACKING_TOKEN/,
+      /"databricks": Databricks profiles are not supported\. Use the workspace's own URL.* MLFLOW_TRACKING_TOKEN/,
     ],
-    ["databricks://profile", /: profiles of Databricks are not read\. .* https:\/\/<workspace host>/],
+    ["databricks://profile", /: Databricks profiles are not supported\. .* https:\/\/<workspace host>/],
     ["databricks-uc", /: Unity Catalog holds models, not runs/],
     ["uc:http://localhost:8080", /: Unity Catalog holds models, not runs/],
     [
@@ -323,14 +323,14 @@ test("a near miss of a tracking URI is answered with the likely one", () => {
     ],
     ["mssql://h/db", /: Microsoft SQL Server is reached through a server/],
     ["postgres://h/db", /: PostgreSQL is reached through a server/],
-    ["s3://bucket/runs", /: s3: keeps files, not runs\. .*--artifacts-destination s3:/],
+    ["s3://bucket/runs", /: s3: stores files, not runs\. .*--artifacts-destination s3:/],
     ["localhost:5000", /"localhost:5000" has no scheme\. Did you mean "http:\/\/localhost:5000"\?/],
     ["127.0.0.1:5000", /Did you mean "http:\/\/127\.0\.0\.1:5000"\?/],
     ["127.0.0.1", /Did you mean "http:\/\/127\.0\.0\.1"\?/],
     ["[::1]:5000", /Did you mean "http:\/\/\[::1\]:5000"\?/],
     ["//mlflow.example.com:5000/team", /Did you mean "http:\/\/mlflow\.example\.com:5000\/team"\?/],
     ["localhost", /Did you mean "http:\/\/localhost"\?/],
-    ["http:/localhost:5000", /is no URL of a server\. Did you mean "http:\/\/localhost:5000"\?/],
+    ["http:/localhost:5000", /is not the URL of a server\. Did you mean "http:\/\/localhost:5000"\?/],
     ["https:mlflow.example.com", /Did you mean "https:\/\/mlflow\.example\.com"\?/],
     ["htp://localhost:5000", /no store for htp:.* Did you mean "http:\/\/localhost:5000"\?/],
     ["sqllite:///x.db", /Did you mean "sqlite:\/\/\/x\.db"\?/],
@@ -347,19 +347,19 @@ test("a near miss of a tracking URI is answered with the likely one", () => {
     ["'memory:'", /quotation mark\. Did you mean "memory:"\?/],
     ["memry:", /Did you mean "memory:"\?/],
     ["gopher:x", /no store for gopher:; registerTrackingStore\(\) adds one\. Use http/],
-    ["~/mlruns", /begins with ~, which only a shell replaces\. Did you mean "\/.*\/mlruns"/],
+    ["~/mlruns", /begins with ~, which only a shell expands\. Did you mean "\/.*\/mlruns"/],
     [
       "mlflow.example.com/team",
-      /no such folder \(a new one is written "\.\/mlflow\.example\.com\/team"\)\. Did you mean "http:\/\/mlflow/,
+      /no such folder \(write "\.\/mlflow\.example\.com\/team" for a new one\)\. Did you mean "http:\/\/mlflow/,
     ],
     ["sqlite//x.db", /has no scheme|has no colon/],
-    ["gopher//x", /has no colon behind its scheme\. Did you mean "gopher:\/\/x"/],
-    ["C:\\mlruns", /is a path of Windows/],
-    ["\\\\server\\mlruns", /is a path of Windows/],
-    ["file:C:/mlruns", /is a path of Windows/],
-    ["file:///C:/mlruns", /is a path of Windows/],
+    ["gopher//x", /has no colon after its scheme\. Did you mean "gopher:\/\/x"/],
+    ["C:\\mlruns", /is a Windows path/],
+    ["\\\\server\\mlruns", /is a Windows path/],
+    ["file:C:/mlruns", /is a Windows path/],
+    ["file:///C:/mlruns", /is a Windows path/],
     ["//host/share", /begins with two slashes\. Did you mean "http:\/\/host\/share"/],
-    ["$HOME/mlruns", /begins with a variable, which only a shell replaces/],
+    ["$HOME/mlruns", /begins with a variable, which only a shell expands/],
   ] as const)
     assert.throws(() => openStore(uri, STORE_OPTIONS), { code: "INVALID_TRACKING_URI", message }, uri);
 });
@@ -408,7 +408,7 @@ test("no error shows the password of a malformed URI, or takes part of it as hos
   assert.doesNotMatch(JSON.stringify(out) + stderr, /hun|ter2/);
   for (const uri of ["http://host:5000/team%40x", "http://host/team@x"])
     assert.equal(openStore(uri, STORE_OPTIONS).uri, uri);
-  assert.throws(() => openStore("http://host:5000/team@x", STORE_OPTIONS), /@ in a path, are written %23 %2F %3F %40/);
+  assert.throws(() => openStore("http://host:5000/team@x", STORE_OPTIONS), /@ in a path, as %23 %2F %3F %40/);
 });
 
 test("a file may begin with a byte order mark, and half a login is reported", () => {
@@ -421,7 +421,7 @@ test("a file may begin with a byte order mark, and half a login is reported", ()
   assert.equal(half.server.auth, undefined);
   assert.match(
     String(half.server.problem?.message),
-    /^MLFLOW_TRACKING_USERNAME is set and MLFLOW_TRACKING_PASSWORD is not: no credentials/,
+    /^MLFLOW_TRACKING_USERNAME is set but MLFLOW_TRACKING_PASSWORD is not, so no credentials/,
   );
 });
 
@@ -435,7 +435,7 @@ test("meaningless environment variables are reported", () => {
   const { server } = resolveConfig({}, { MLFLOW_TRACKING_TOKEN: "a\nb", HOME: folder });
   assert.throws(
     () => server.auth,
-    /MLFLOW_TRACKING_TOKEN: expected a text that a header can hold, without line breaks/,
+    /MLFLOW_TRACKING_TOKEN: expected a string that fits into an HTTP header, without line breaks/,
   );
   assert.throws(
     () => resolveConfig({}, { MLFLOW_HTTP_REQUEST_TIMEOUT: "abc" }),

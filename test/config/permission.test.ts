@@ -50,7 +50,7 @@ test("an unreadable configuration file is an error that says what to do", () => 
   try {
     assert.throws(
       () => resolveConfig({}, {}),
-      /pulse-mlflow\.config\.json cannot be read: EISDIR.*Make it readable, or take it away\.$/,
+      /pulse-mlflow\.config\.json cannot be read: EISDIR.*Make it readable, or remove it\.$/,
     );
   } finally {
     process.chdir(before);

@@ -178,8 +178,8 @@ test("wrong content, paths and functions are reported, and the call goes on", as
   assert.deepEqual(tracker.runs.map(files), [{}, {}, {}, { "b.txt": "there all the same" }, {}, {}]);
   const said = tracker.warnings.join("\n");
   for (const expected of [
-    /Learner\.number: "report\.md" needs a text, bytes, a Blob, a stream or \{ path \}, .*; got a number/,
-    /Learner\.undefined: there is nothing to store as "report\.md": the method gave undefined/,
+    /Learner\.number: "report\.md" needs a string, bytes, a Blob, a stream or \{ path \}, .*; got a number/,
+    /Learner\.undefined: there is nothing to store as "report\.md": the method returned undefined/,
     /Learner\.path: artifact path "txet" found nothing; the result has text\. Did you mean "text"/,
     /Learner\.fails: capturing artifacts failed: no report/,
     /Artifact path "\.\.\/up\.txt" has a segment/,

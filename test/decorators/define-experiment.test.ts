@@ -60,7 +60,7 @@ test("out-of-range values are logged, counted and warned of once", () => {
   );
   assert.equal(tracker.stats().warnings.OUT_OF_RANGE, 3);
   assert.deepEqual(tracker.warnings, [
-    'pulse-mlflow: Metric "loss" is -1, not from 0 to 10 (Trainer.train, experiment "DefinedSweep"). It is logged all the same; mend the value, or the range of defineExperiment(). [OUT_OF_RANGE]',
+    'pulse-mlflow: Metric "loss" is -1, not from 0 to 10 (Trainer.train, experiment "DefinedSweep"). It is logged anyway; fix the value, or the range in defineExperiment(). [OUT_OF_RANGE]',
   ]);
   const strict = createTestTracker({ strict: true });
   assert.throws(() => strict.run(() => Sweep.startRun().logMetric("loss", -1)), { code: "OUT_OF_RANGE" });

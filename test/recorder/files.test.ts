@@ -70,12 +70,12 @@ test("promises, throwing options and file: names are refused without throwing", 
   await tracker.flush();
   assert.deepEqual(names(), []);
   assert.match(warnings.join("\n"), /logImage.*evil/);
-  assert.match(warnings.join("\n"), /"file:x" begins as a file: URI/);
+  assert.match(warnings.join("\n"), /"file:x" starts like a file: URI/);
   configure({ trackingUri: "memory:" });
   const artifacts = { "a.json": Promise.resolve({ a: 1 }) } as never;
   await assert.rejects(
     logExperiment({ experiment: "x", artifacts }),
-    /"a\.json" needs a text, bytes, .*; got a promise/,
+    /"a\.json" needs a string, bytes, .*; got a promise/,
   );
   await shutdown();
 });
@@ -141,7 +141,7 @@ test("logExperiment resolves when its files are stored, and rejects if one fails
   );
   for (const [wrong, expected] of [
     [{ "a.txt": { path: join(place, "none") } }, { code: "ARTIFACT_UNREADABLE", message: /none does not exist/ }],
-    [{ "a.txt": 3 }, { code: "INVALID_VALUE", message: /"a\.txt" needs a text/ }],
+    [{ "a.txt": 3 }, { code: "INVALID_VALUE", message: /"a\.txt" needs a string/ }],
     [{ "../a.txt": "x" }, { code: "INVALID_VALUE" }],
     [{ "a.txt": Readable.from([3]) }, { code: "ARTIFACT_UNREADABLE", message: /failed while it was read/ }],
   ] as const)

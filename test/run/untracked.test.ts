@@ -56,9 +56,9 @@ const later = async (): Promise<number> => {
 
 test("an async option function is reported once and its value left out", async () => {
   for (const [options, about] of [
-    [{ metrics: later }, /the selector gave a promise/],
-    [{ metrics: { quality: later } }, /the selector for "quality" gave a promise/],
-    [{ metrics: "loss", runName: later }, /runName failed: it must return a value at once/],
+    [{ metrics: later }, /the selector returned a promise/],
+    [{ metrics: { quality: later } }, /the selector for "quality" returned a promise/],
+    [{ metrics: "loss", runName: later }, /runName failed: it must return its value synchronously/],
     [{ metrics: "loss", params: later }, /params failed/],
     [{ metrics: "loss", tags: later }, /tags failed/],
     [{ metrics: "loss", failOn: later }, /failOn failed/],
@@ -103,7 +103,7 @@ test("the same holds for decorators' functions", async () => {
     assert.equal(tracker.warnings.length, 1, `${name}: ${tracker.warnings.join()}`);
     assert.match(
       String(tracker.warnings[0]),
-      new RegExp(`Scorer\\.${name}: .* gave a promise; it must answer at once`),
+      new RegExp(`Scorer\\.${name}: .* returned a promise; it must return its value synchronously`),
     );
   }
 });
@@ -152,7 +152,7 @@ test("a bare @LogTag on neither text nor number is reported once", () => {
   assert.deepEqual(tracker.warnings.length, 1);
   assert.match(
     String(tracker.warnings[0]),
-    /Stage\.stage: no tag was found: it gave an object\. Name what is to be a tag: a path \("stage"\) or a function/,
+    /Stage\.stage: no tag was found: it returned an object\. Say what to log: a path \("stage"\) or a function/,
   );
 });
 

@@ -119,9 +119,9 @@ test("a wrong store, or one beside a tracking URI, is one clear message", () => 
     [{ close: method }, /got an object without apply\./],
     ["sqlite:///x.db", /a URI goes into trackingUri\); got "sqlite:\/\/\/x\.db"/],
     [null, /got null/],
-    [{ apply: method, close: method, applySync: true }, /got one whose applySync is no method/],
-    [Promise.resolve(new Own()), /got a promise \(make the store at once, and open it with the first change\)/],
-    [{ apply: method, close: method, uri: " " }, /got one whose uri is no text/],
+    [{ apply: method, close: method, applySync: true }, /got one whose applySync is not a method/],
+    [Promise.resolve(new Own()), /got a promise \(create the store synchronously, and connect on the first change\)/],
+    [{ apply: method, close: method, uri: " " }, /got one whose uri is not a non-empty string/],
   ] as const)
     for (const make of [createTracker, configure])
       assert.throws(() => make({ store: store as never }), { code: "INVALID_CONFIG", message });
@@ -170,21 +170,21 @@ test("logExperiment({ trackingUri }) goes there, without the store's credentials
 test("a store's invalid answer loses nothing and is reported", async () => {
   const done = { kind: "done", ids: { runId: "r", experimentId: "e" } };
   for (const [answer, message] of [
-    [undefined, /the configured store gave no list of outcomes; that is a mistake in the store/],
-    [[], /gave 0 outcomes for 1 changes/],
-    [[{ kind: "ok" }], /gave an outcome of kind "ok"/],
-    [[undefined], /gave an outcome of kind undefined/],
-    [[{ kind: "done" }], /gave outcome "done" of a creation without ids/],
-    [[{ kind: "done", ids: { runId: 5 } }], /gave ids that are no texts/],
-    [[{ ...done, refused: [{ key: "k" }] }], /gave refused items that are none/],
-    [[{ kind: "rejected", error: new Error("no") }], /gave outcome "rejected" without a PulseError/],
+    [undefined, /the configured store returned no list of outcomes; this is a bug in the store/],
+    [[], /returned 0 outcomes for 1 changes/],
+    [[{ kind: "ok" }], /returned an outcome of kind "ok"/],
+    [[undefined], /returned an outcome of kind undefined/],
+    [[{ kind: "done" }], /returned outcome "done" for a creation without ids/],
+    [[{ kind: "done", ids: { runId: 5 } }], /returned ids that are not strings/],
+    [[{ ...done, refused: [{ key: "k" }] }], /returned invalid refused items/],
+    [[{ kind: "rejected", error: new Error("no") }], /returned outcome "rejected" without a PulseError/],
     [
       [{ ...done, refused: [{ key: "k", items: 1e9, error: new PulseError("REJECTED", "No.") }] }],
-      /gave refused items that are none/,
+      /returned invalid refused items/,
     ],
-    [[{ kind: "conflict" }], /gave outcome "conflict" without params/],
-    [[{ kind: "conflict", params: ["other"] }], /gave a conflict of params it was not given/],
-    [[done, done], /gave 2 outcomes for 1 changes/],
+    [[{ kind: "conflict" }], /returned outcome "conflict" without params/],
+    [[{ kind: "conflict", params: ["other"] }], /returned a conflict for params that are not in the change/],
+    [[done, done], /returned 2 outcomes for 1 changes/],
   ] as const) {
     const store = new Own();
     const { logger, warnings } = collectWarnings();

@@ -127,7 +127,7 @@ test("a redirect keeps method and body, but no credentials for another origin", 
       if (to !== "" && secrets.includes(config)) {
         assert.match(
           text(outcome),
-          new RegExp(`^NO_MLFLOW .* redirects to ${new URL(to, "http://x").origin}, .*Set trackingUri to`),
+          new RegExp(`^NO_MLFLOW .* redirects to ${new URL(to, "http://x").origin}\\. .*Set trackingUri to`),
         );
         assert.equal(outcome.kind, "away");
         assert.equal(target.seen.length, 0);

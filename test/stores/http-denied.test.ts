@@ -54,7 +54,7 @@ test("a denial says which experiment, where, to whom and what to do", async () =
     assert.match(
       "error" in got ? got.error.message : "",
       new RegExp(
-        `^${server.url} does not let ${whom} write into experiment "Theirs" \\(403: Permission denied\\)\\. Have EDIT permission`,
+        `^${server.url} does not let ${whom} write into experiment "Theirs" \\(403: Permission denied\\)\\. Ask for EDIT permission`,
       ),
     );
   }

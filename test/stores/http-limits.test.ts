@@ -66,7 +66,7 @@ for (const [what, serve] of Object.entries<(socket: Socket) => void>({
   test(`a request and its connection end by requestTimeoutMs: ${what}`, async () => {
     const server = await raw(serve);
     const store = storeAt(`http://127.0.0.1:${server.port}`);
-    assert.match(text(await sent(store)), /^away .*(not answered within 150 ms|without an answer|answered 101)/);
+    assert.match(text(await sent(store)), /^away .*(did not answer within 150 ms|without an answer|answered 101)/);
     await letGo(server);
   });
 
@@ -83,7 +83,7 @@ for (const [what, serve] of Object.entries<(socket: Socket) => void>({
   test(`a request through a proxy ends with its connection: the proxy ${what}`, async () => {
     const server = await raw(serve);
     const store = storeAt("https://mlflow.invalid", { env: { HTTPS_PROXY: `http://127.0.0.1:${server.port}` } });
-    assert.match(text(await sent(store)), /^away .*(not answered|refused with status|hang up|closed)/);
+    assert.match(text(await sent(store)), /^away .*(did not answer|refused with status|hang up|closed)/);
     await letGo(server);
   });
 

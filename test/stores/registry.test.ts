@@ -61,10 +61,10 @@ test("registering a scheme again replaces what was there", () => {
 
 test("what cannot be registered is one clear error", () => {
   for (const [scheme, make, message] of [
-    ["http", kept, /"http" is a scheme of this package's own; choose another name/],
-    ["sqlite", kept, /"sqlite" is a scheme of this package's own/],
-    ["memory", kept, /own/],
-    ["null", kept, /own/],
+    ["http", kept, /"http" is a built-in scheme; choose another name/],
+    ["sqlite", kept, /"sqlite" is a built-in scheme/],
+    ["memory", kept, /is a built-in scheme/],
+    ["null", kept, /is a built-in scheme/],
     [
       "c",
       kept,
@@ -91,7 +91,7 @@ test("an unknown scheme says how to add one, and which there are", () => {
   });
   assert.throws(() => open("my_store:x"), {
     code: "INVALID_TRACKING_URI",
-    message: /"my_store:x" begins with no scheme: that is a letter/,
+    message: /"my_store:x" does not start with a scheme, which is a letter/,
   });
 });
 
@@ -104,9 +104,9 @@ test("a failing or empty store maker is reported by scheme, without credentials"
   registerTrackingStore("later", (async () => Promise.reject(new Error("not heard"))) as never);
   for (const [uri, message] of [
     ["broken://me:secret@host", /"broken:\/\/\[redacted\]@host" cannot be used: no such host\.$/],
-    ["none:x", /registered for none: gave undefined, where a tracking store with apply and close is expected\.$/],
-    ["half:x", /registered for half: gave an object without close/],
-    ["later:x", /gave a promise \(make the store at once, and open it with the first change\)/],
+    ["none:x", /registered for none: returned undefined, where a tracking store with apply and close is expected\.$/],
+    ["half:x", /registered for half: returned an object without close/],
+    ["later:x", /returned a promise \(create the store synchronously, and connect on the first change\)/],
   ] as const)
     assert.throws(() => open(uri), { code: "INVALID_CONFIG", message });
 });
@@ -118,7 +118,7 @@ test("a maker that returns the same store twice is refused", async () => {
   assert.throws(() => createTracker({ trackingUri: "same:x" }), {
     code: "INVALID_CONFIG",
     message:
-      /registered for same: gave a store that belongs to another tracker, which closes it; it must make one for each call/,
+      /registered for same: returned a store that belongs to another tracker, which closes it; it must create a new one for each call/,
   });
   await tracker.shutdown();
 });

@@ -137,7 +137,7 @@ test("an unknown revision is written to unless it has an unknown required column
   assert.equal(code(outcome), "SCHEMA_UNSUPPORTED");
   assert.match(
     outcome && "error" in outcome ? outcome.error.message : "",
-    /schema future, whose column tags\.must must be filled/,
+    /schema future, whose column tags\.must is required/,
   );
   await refused.close();
   assert.deepEqual(readFileSync(strict), before);

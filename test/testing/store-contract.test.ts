@@ -315,7 +315,7 @@ const SPOILED: readonly (readonly [what: string, spoil: Spoil, name: string, mes
     "has numbers for ids",
     answers((all) => all.map((each) => ({ ...each, ids: { runId: 1, experimentId: 2 } }))),
     WHOLE,
-    /apply gave ids that are no texts/,
+    /apply gave ids that are not strings/,
   ],
   ["gives too few outcomes", answers((all) => all.slice(1)), WHOLE, /apply gave 0 outcomes for 1 changes/],
   ["gives too many outcomes", answers((all) => [...all, ...all]), WHOLE, /apply gave 2 outcomes for 1 changes/],
@@ -324,7 +324,7 @@ const SPOILED: readonly (readonly [what: string, spoil: Spoil, name: string, mes
     "gives no ids",
     answers((all) => all.map(({ kind }) => ({ kind }))),
     WHOLE,
-    /apply gave outcome "done" of a creation without ids/,
+    /apply gave outcome "done" for a creation without ids/,
   ],
   ["throws for a bad change", thrown, BATCH, /apply threw, which means that the store is unavailable: no such run/],
 ];

@@ -20,19 +20,19 @@ const tracker = createTracker({ trackingUri: "null:" });
 const Sweep = defineExperiment({ name: "Sweep", metrics: { loss: {}, accuracy: {} } });
 
 export class Files {
-  // LogArtifact says: what the method returns is no content: a text, bytes, a Blob, a stream or { path }
+  // LogArtifact says: what the method returns is not the content of a file: a string, bytes, a Blob, a stream or { path
   @LogArtifact("report.md")
   number(): number {
     return 1;
   }
 
-  // LogArtifact says: what the method returns is no content: a text, bytes, a Blob, a stream or { path }
+  // LogArtifact says: what the method returns is not the content of a file: a string, bytes, a Blob, a stream or { path
   @LogArtifact("report.md")
   async record(): Promise<Result> {
     return result;
   }
 
-  // LogArtifact says: what the method returns is no content: an object, a text
+  // LogArtifact says: what the method returns is not the content of a file: an object, a string
   @LogArtifact("report.json")
   noJson(): boolean {
     return true;
@@ -136,7 +136,7 @@ export class Paths {
   @LogMetric("los")
   set assigned(_value: { loss: number }) {}
 
-  // LogMetric says: only generators are followed, not streams and other AsyncIterables: yield … an AsyncGenerator
+  // LogMetric says: only generators are followed, not streams and other AsyncIterables … declare an AsyncGenerator
   @LogMetric("loss")
   iterable(): AsyncIterable<Result> {
     return Readable.from([]);

@@ -1,11 +1,11 @@
 import { types } from "node:util";
 
-/** What is said of a function of the user's that answers later. */
-export const LATE = "gave a promise; it must answer at once, since the call is not waited for";
+/** Describes a user's function that returned a promise where a value is needed. */
+export const LATE = "returned a promise; it must return its value synchronously, because calls are not delayed for it";
 
 /**
- * Whether something is a promise where none can be used: nobody awaits it, so that its rejection is not to end the
- * program.
+ * Whether a value is a promise where none can be used. Nobody awaits it, so its rejection is handled here, to keep it
+ * from ending the program.
  */
 export function isLate(value: unknown): boolean {
   if (!types.isPromise(value)) return false;

@@ -1,6 +1,6 @@
 /**
- * What MLflow accepts, kept on our side because servers truncate or corrupt silently.
- * Lengths are characters. Tags: 8000 in MLflow 3, 5000 before it; the smaller is safe on all.
+ * MLflow's limits in characters. Enforced here because servers truncate or corrupt silently. Tags may have 8000
+ * characters in MLflow 3 and 5000 before; the smaller limit is safe everywhere.
  */
 export const LIMITS: {
   readonly key: number;

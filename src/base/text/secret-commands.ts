@@ -1,16 +1,18 @@
 import { isInnocent, isSecretUnder, REDACTED } from "./secret-values.js";
 
-// Secrets that no name stands before, but an option or a place of a command. Every part is bounded.
+// Secrets in commands that are marked by an option or a position instead of a name. Every part of a pattern is bounded.
 const START = "(?<![\\w./-])";
-/** What may stand between a command and an option of it, on the same line. */
+/** What may stand between a command and its option, on the same line. */
 const REST = "[^\\r\\n;|&]{0,200}?";
-/** An option and what separates it from its value, in a list, too. */
+/** Matches an option and the separator before its value, also as list elements. */
 const option = (name: string): string => `(?:\\s${name}[ =]|["']${name}\\\\{0,4}["'],\\s?(?=\\\\{0,4}["']))`;
-/** A value, perhaps in quotes; the quote that ends a text of a JSON document opens none. */
+/** A value, optionally in quotes; the quote that ends a JSON string does not open one. */
 const VALUE =
   "(?:\\\\{0,4}[\"'](?![\\s,:}\\]]))?((?:(?<=[\"'])[^\"'\\\\\\r\\n]{1,200}(?=\\\\{0,4}[\"'](?!\\s{0,4}:))|(?!-)(?:[^\\s\"'`;|&\\\\]|\\\\[^\\s\"'nrt\\\\]){1,200}))";
 
-/** Commands, and the options that a secret follows; without a gap it is glued to them. */
+/**
+ * Commands, and the options that precede a secret. Where the pattern ends without a gap, the value follows directly.
+ */
 const OPTIONS: readonly (readonly [command: string, before: string])[] = [
   ["(?:mysql|mariadb|7z)[\\w-]{0,20}", "[\"'\\s]-p(?=\\S)"],
   ["(?:sshpass|mongo\\w{0,10}|[\\w.-]{1,20}(?:[\"',\\s\\\\]{1,6}registry)?[\"',\\s\\\\]{1,6}login)", option("-p")],
@@ -23,37 +25,37 @@ const OPTIONS: readonly (readonly [command: string, before: string])[] = [
   ["https?", "\\s-a[ =][^\\s:]{1,100}:"],
 ];
 const PLACES: readonly string[] = [
-  "login\\s{1,20}\\S{1,100}\\s{1,20}(?:account\\s{1,20}\\S{1,100}\\s{1,20})?password\\s{1,20}", // of a netrc
+  "login\\s{1,20}\\S{1,100}\\s{1,20}(?:account\\s{1,20}\\S{1,100}\\s{1,20})?password\\s{1,20}", // in a netrc file
   "(?:identified|IDENTIFIED)\\s(?:(?:with|WITH) \\S{1,60} )?(?:by|BY) (?:(?:password|PASSWORD) )?",
   "Credential=\\S{1,200}, ?SignedHeaders=\\S{1,200}, ?Signature=",
 ];
 const COMMANDS = [...OPTIONS.map(([command, before]) => `${command}\\b${REST}${before}`), ...PLACES].map(
   (before) => new RegExp(`(${START}${before})${VALUE}`, "g"),
 );
-/** Oracle's logins, which have the password behind a slash and before the last `@`. */
+/** Oracle logins: the password is between a slash and the last `@`. */
 const ORACLE =
   /((?<![\w./-])(?:jdbc:oracle:\w{2,10}:|sqlplus (?:-\w{1,3} ){0,3}|(?:exp|imp)dp |sqlldr )[^\s/@:"']{1,100}\/)([^\s"'\\]{1,128}?)(?=@[\w/.:-]{0,200}(?:[\s"'\\?;,)]|$)|[\s"'\\]|$)/g;
-/** What is a secret there unless it looks like something else. */
+/** Places whose value is a secret unless it looks harmless. */
 const JUDGED = [
   '(?:set|config|modify)\\s[^\\r\\n;|&"]{0,60}?[\\w-]{0,60}(?:[Kk]ey|[Tt]oken|[Ss]ecret|[Pp]assword|_KEY|TOKEN|SECRET|PASSWORD)\\s{1,4}',
   "(?:wandb|vault|ngrok|comet|neptune)\\s(?:login|authtoken|config add-authtoken)\\s(?:--?\\w[\\w=-]{0,30}\\s){0,3}",
   "echo\\s(?:-n\\s)?(?=\\S{1,200}\\s{0,4}\\|[^|\\r\\n]{1,60}(?:-S|--password-stdin)\\b)",
 ].map((before) => new RegExp(`(${START}${before})${VALUE}`, "g"));
-/** `curl -u me:…`; a number behind the colon is a group. */
+/** `curl -u me:…`; digits after the colon are a group id. */
 const LOGIN =
   /((?<![^\s"'`])(?:-u|--(?:proxy-)?user)(?:\\?["'`]?\s{0,4},\s{0,4}|[ =])\\?)(?:(["'`][^:"'`]{1,100}:)(?:[^"'`\\]|\\[^"'])*|([^\s:"'`/@]{1,100}:)(?!\/\/|\d+(?!\S))(?:[^\s"'`\\]|\\[^\s"'])+)/g;
-/** Words that follow an option in a sentence about it. */
+/** Words that may follow an option in a sentence about it. */
 const ABOUT =
   /^(?:to|is|was|and|or|if|in|the|an?|as|at|by|for|from|of|on|with|when|must|may|can|should|will|flag|option|argument|value|instead|needs|requires)$/i;
 
-/** Tells whether a word goes on with a sentence about an option, and is not its value. */
+/** Whether a word continues a sentence about an option, instead of being its value. */
 export const isAbout = (word: string): boolean => ABOUT.test(word);
 
-/** A cheap first look. */
+/** A cheap first test. */
 export const COMMANDED: RegExp =
   /-[uapwPU]\b|-p|--(?:proxy-)?user|-\w{0,3}b|\/p:|login|[Ii]dentified|IDENTIFIED|Signature=|oracle:|sqlplus|pdp |sqlldr|set |config|modify |authtoken|echo /;
 
-/** Replaces the secrets in command lines, and those that stand in a place of their own. */
+/** Redacts secrets in command lines and in other known places. */
 export function redactCommands(text: string): string {
   const by = (out: string, patterns: readonly RegExp[], isSecret: (value: string) => boolean): string =>
     patterns.reduce(

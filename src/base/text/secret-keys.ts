@@ -2,12 +2,12 @@ import { type Fielded, fieldOf } from "./fields.js";
 import { type Grade, isInnocent, isSecretUnder } from "./secret-values.js";
 
 /**
- * Which names name a secret. The last words of a key say what its value is: `db_password` is a password,
- * `password_policy` a policy. What follows is matched against the end of a key as words in lower case, each with a
- * space before it: " db password".
+ * Decides which names belong to secrets. The last words of a key tell what its value is: `db_password` is a password,
+ * `password_policy` a policy. Patterns are matched against the end of the key, written as lower-case words with a space
+ * before each: " db password".
  */
 
-/** Always a secret, in whatever language. Those without a space before them are found in compounds, too. */
+/** Always a secret, in several languages. Patterns without a leading space also match inside compounds. */
 const STRONG = [
   "pass ?(?:words?|wd|phrase|code)",
   "passwor[dt]|passord|kennwort|wachtwoord|mots? de passe|palavra passe| contrasenas?| senhas?| haslo| heslo|losenord|adgangskode|salasana| jelszo| sifre| kata sandi| mat khau",
@@ -18,21 +18,21 @@ const STRONG = [
   "(?:access|auth|api|refresh) ?tokens",
   "(?:mfa| fa|otp|sms|verification) codes?|(?:sim|card|bank|security|login|unlock) pin",
 ];
-/** A secret or something everyday: the value decides. */
+/** Secret or harmless: the value decides. */
 const MAYBE = [
   " bearer| sas| jwt| auth| salt| pin| pws?| psw| parola| clave|cookies?(?: header)?|sess(?:ion)? ?ids?",
   "(?:access|pass|account|master|root|admin|app|client|consumer|session|shared|storage|service|license|subscription|deploy|bot|write|ingest|wallet|cipher|crypto|decryption|recovery|activation|hmac|jwt|webhook|fernet|aes|rsa|gpg|pgp|ssl|tls) ?keys?",
-  // What these companies hand out as a key.
+  // Keys issued by these companies.
   "(?:openai|anthropic|claude|gemini|mistral|cohere|groq|replicate|hugging ?face|hf|wandb|comet|neptune|pinecone|lang(?:smith|chain|fuse)|serp(?:api)?|tavily|aws|azure|gcp|google|maps|firebase|supabase|cloudflare|github|gitlab|slack|telegram|discord|twilio|sendgrid|mailgun|stripe|paypal|datadog|sentry|algolia|elastic) ?keys?",
   "(?:auth|authorization|access|security|recovery|backup|activation|invite|reset|login) codes?",
 ];
 
-/** Writes a name as the patterns have it: without accents. */
+/** Normalises a name the way the patterns are written: without accents. */
 const plain = (text: string): string => text.normalize("NFKD").replace(/\p{M}/gu, "").replace(/[łŁ]/g, "l");
 const ending = (patterns: readonly string[]): RegExp => new RegExp(`(?:${plain(patterns.join("|"))})$`);
 const [STRONG_END, MAYBE_END] = [ending(STRONG), ending(MAYBE)];
 
-/** A cheap first look: only names with one of these, or of another alphabet, can be a secret's. */
+/** A cheap first test: only names that match this or contain non-ASCII characters can belong to a secret. */
 export const SECRETISH: RegExp =
   /pass|pw|psw|secret|token|key|auth|cred|cookie|jwt|bearer|otp|sas|sess|conn|pin|salt|code|phrase|wort|wachtw|contras|senha|h[ae]slo|losen|adgang|salas|jelszo|sifre|sandi|khau|clave|parola/i;
 
@@ -40,29 +40,31 @@ export const FOREIGN: RegExp = /[^\0-\x7f]/;
 
 const words = (list: string): ReadonlySet<string> => new Set(list.split(" "));
 
-/** Before `token`, `pass` and `pwd`: those of a login. */
+/** Words before `token`, `pass` or `pwd` that mean a login. */
 const LOGIN = words(
   "access auth api refresh bearer session id csrf oauth jwt sas secret security client user my bot app admin root service personal account github gitlab git hf hub slack openai mlflow tracking wandb npm aws azure gcp google vault registry deploy device login private web db database sql mysql postgres redis mongo smtp mail ftp ssh http proxy",
 );
-/** Before `token`: those of a language model. */
+/** Words before `token` that mean a language model's token. */
 const MODEL = words(
   "bos eos pad unk mask sep cls stop start end special image patch class text prompt max min num total next last first new target input output per placeholder initializer added audio video lang language src prefix suffix middle word noise instance concept trigger control separator fim label answer prediction continuation",
 );
-/** Behind a secret's name: words that leave it one. */
+/** Words after a secret's name that leave it a secret. */
 const NEUTRAL = words(
   "value text str string plain old new current prod dev test confirm confirmation b base hash hashed encrypted id",
 );
-/** Behind a secret's name: facts about it, or another thing. */
+/** Words after a secret's name that make it a fact about the secret, or something else. */
 const FACTS = words(
   "type types count counts limit length ids index level mixer embedding embeddings mask masking pooling position strategy budget dropout rate size loss pattern classification algorithm alg policy rule rules strength bits expiry expires expiration ttl timeout lifetime age len hint regex max min required enabled name names field header path file dir url uri env format method mode model server host provider version",
 );
 
 const grades = new Map<string, Grade>();
 const MAX_KEYS = 5_000;
-/** Longer keys are data; what one names is said at its end. */
+/** Longer keys are data; only the end matters. */
 const MAX_CHARACTERS = 200;
 
-/** How much a key tells of its value being a secret. What is in a secret object is one, too: `credentials.user`. */
+/**
+ * Returns how likely a key belongs to a secret. Fields of a secret object count as secrets, too: `credentials.user`.
+ */
 export function gradeOf(key: string): Grade {
   if (!SECRETISH.test(key) && !FOREIGN.test(key)) return undefined;
   if (grades.has(key)) return grades.get(key);
@@ -92,7 +94,7 @@ function gradeOfWords(all: readonly string[]): Grade {
     if (after.length === 0) return grade;
     if (all[end - 1] === "cookie" || after.some((word) => FACTS.has(word))) return undefined;
     const stays = after.every((word) => NEUTRAL.has(word) || LOGIN.has(word));
-    // What is a secret at times only is soon something else, such as `token_mixer`.
+    // A name that is only sometimes a secret easily means something else, such as `token_mixer`.
     return grade === "strong" ? (stays ? grade : "maybe") : stays ? grade : undefined;
   }
   return undefined;
@@ -107,14 +109,14 @@ function gradeOfNoun(name: readonly string[]): Grade {
   const kind = last.slice(0, -noun.length) || before || "";
   if (LOGIN.has(kind)) return "strong";
   if (noun === "token") return MODEL.has(kind) ? undefined : "maybe";
-  if (noun === "pwd") return "maybe"; // or the working directory
+  if (noun === "pwd") return "maybe"; // may be the working directory
   return kind === "" || (last === noun && noun !== "pass") || NEUTRAL.has(kind) ? "maybe" : undefined; // `old_pass`, but not `forward_pass` or `bypass`
 }
 
-/** @internal Tells whether a text is a secret as a param, tag or field of that name. */
+/** @internal Whether a text is a secret, given the name of its param, tag or field. */
 export const isSecretKey = (key: string, text: string): boolean => isSecretUnder(gradeOf(key), text);
 
-/** A text beside the name of a secret, taken alone: `value` of `{ name: "password", value }`. */
+/** A value whose name, a secret's, is in a neighbouring field: `value` in `{ name: "password", value }`. */
 export class BesideSecret {
   readonly text: string;
 
@@ -125,19 +127,19 @@ export class BesideSecret {
 
 const NAME_FIELDS = ["name", "Name", "key", "Key", "header", "field", "variable"];
 const VALUE_FIELDS = words("value val values content");
-/** An option of a command line or a header, which a list has before its value. */
+/** A command-line option or header that precedes its value in a list. */
 const LISTED = /^-|\w-\w|^(?:authorization|cookie)$/i;
 
 /**
- * The name a value stands under: its field's, if it is in no list; that of its neighbour in `{ name: "password", value
- * }`, `[["password", value]]`, `["--password", value]`.
+ * Returns the name of a value: its field, or its neighbour in `{ name: "password", value }`, `[["password", value]]` or
+ * `["--password", value]`. List elements without such a neighbour have none.
  */
 export function nameOf(holder: object, field: string, listed: boolean): string {
   if (Array.isArray(holder)) {
     const before: unknown = holder[Number(field) - 1];
     if (typeof before !== "string") return "";
     if (LISTED.test(before)) return before;
-    // A pair alone may be two of a kind, as `["password", "username"]` is.
+    // A single pair may be two items of a kind, like `["password", "username"]`.
     const isPair =
       field === "1" && holder.length === 2 && (listed || !isInnocent(String(holder[1]).slice(0, MAX_CHARACTERS + 1)));
     return isPair ? before : "";

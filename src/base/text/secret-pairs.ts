@@ -11,9 +11,9 @@ import {
 } from "./secret-values.js";
 
 // Names with values in a text: JSON, `Password=…;`, `DB_PASSWORD=…`, `{ password: '…' }`, `Cookie: …`, `--password …`,
-// `the password is …`, `PASSWORD '…'`. Every part is bounded, and every value is looked at once: the time is in
-// proportion to the text.
-/** A letter, also of another alphabet. */
+// `the password is …`, `PASSWORD '…'`. Every part of a pattern is bounded and every value is looked at once, so the
+// time is linear.
+/** A letter of any alphabet. */
 const NAME = "[\\w.\\u00c0-\\u2fff\\u3040-\\ufeff-]";
 const PAIR = new RegExp(
   `(?<!${NAME})(?:(--?[A-Za-z][\\w.-]{0,200})(\\\\{0,8}["'\`]?(?:\\s{0,4},\\s{0,4}|\\s{1,4}))(?!-)|` +
@@ -21,33 +21,36 @@ const PAIR = new RegExp(
   "g",
 );
 /**
- * Beside each other: `{"name":"password","value":…}`, `<property name="password" value=…`, `- name: PASSWORD⏎ value:
- * …`, `[["password",…]]`.
+ * A name and a value in neighbouring fields: `{"name":"password","value":…}`, `<property name="password" value=…`,
+ * `- name: PASSWORD⏎ value: …`, `[["password",…]]`.
  */
 const BESIDE =
   /(?:(?<!\w)(?:name|key|header|field|variable)\\{0,8}["']?\s{0,4}[:=]\s{0,4}\\{0,8}["']?([\w.-]{1,200})\\{0,8}["']?,?(?:\s|\\[nrt]){0,20}\\{0,8}["']?value\\{0,8}["']?\s{0,4}[:=]|[[,]\s{0,20}\[\s{0,20}\\{0,8}"([\w.-]{1,200})\\{0,8}"\s{0,4},)\s{0,20}/gi;
-/** A list of two: `["password","…"]`. */
+/** A list of two elements: `["password","…"]`. */
 const TWO = /\[\s{0,4}(\\{0,8}["'])([\w.-]{1,200})\1\s{0,4},\s{0,4}\1((?:(?!\1)[^\r\n]){1,200})\1\s{0,4}\]/g;
-/** An element of XML. */
+/** An XML element. */
 const ELEMENT =
   /<((?:[\w-]{1,60}:)?([\w.-]{1,200}))(?:\s[^<>]{0,200})?>(?:<!\[CDATA\[)?((?:[^<>"\\]|\\[^<>]){1,2000})(?=(?:\]\]>)?<\/\1\s{0,4}>)/g;
 const OPENING = /[bruf]{0,2}(\\{0,8})(["'`])/y;
 const NESTED = /[[{](?=\s{0,20}(?:\\{0,8}["'`[{]|[\w$-]{1,60}\s{0,4}:))/y;
 const SCHEME = /(?:bearer|basic|token|negotiate|apikey|bot)\s{1,4}(?!realm=)/iy;
-/** A header with parts, such as `Digest username="me", response="…"`, and one that goes on to the end of its line. */
+/**
+ * A header with parts, such as `Digest username="me", response="…"`; `HEADER` is one that extends to the end of its
+ * line.
+ */
 const DIGEST = /[\w-]{1,20}\s{1,4}(?:[\w-]{1,60}=(?:\\{0,8}"[^"\r\n]{0,500}"|[^\s,"\\]{1,500})(?:,\s{0,4})?)+/iy;
 const HEADER = /[\w.-]{1,100}=(?:(?!"\s{0,4}[,:}\]]|\\[rn])[^\r\n])*/iy;
 const BARE = /(?:(?!,\s?\\?["']?[\w.-]{1,60}\\?["']?\s?[=:]|%26)(?:[^\s"'`;&<>\\]|\\[^\s"'n]|["'`](?=\w)))+/y;
 const BARE_JSON = /[^\s,;&}\]"'`\\]+/y;
-/** The quote that ends a text of a JSON document. */
+/** The quote that ends a JSON string. */
 const JSON_END = /(?<!\\)"\s{0,4}(?:[:}\]]|,\s{0,4}["{[\d-]|$)/y;
-/** How far the bracket may reach that a name without quotes has behind it. */
+/** How long a bracket after an unquoted name may be. */
 const MAX_NESTED = 300;
 const NUMBER = /^[-+.\deE]+$/;
-/** Where a secret stands in a text. */
+/** The position of a secret in a text. */
 type Place = readonly [start: number, end: number, nested?: true] | undefined;
 
-/** Replaces the values of secret names in a text. */
+/** Redacts the values of names that belong to secrets. */
 export function redactPairs(text: string): string {
   const pairs = replaced(text, PAIR, (option = "", gap, key = option, sep = gap) => [key, sep, option !== ""]);
   let out = /name|key|header|field|variable|\[/i.test(pairs) ? replaced(pairs, BESIDE, (name, first) => [name ?? first ?? "", '":', false]) : pairs; // biome-ignore format: one thing
@@ -75,7 +78,7 @@ function replaced(text: string, pattern: RegExp, read: Read): string {
     const place = secretAt(text, pattern.lastIndex, { key, grade, sep, option, brackets });
     if (place === undefined) continue;
     const [start, end, nested] = place;
-    // In JSON an object becomes a text.
+    // In JSON, an object is replaced by a string.
     const quote = nested && /^["\\]/.test(sep) ? sep.slice(0, sep.indexOf('"') + 1) : "";
     out += text.slice(from, start) + quote + REDACTED + quote;
     from = end;
@@ -84,20 +87,20 @@ function replaced(text: string, pattern: RegExp, read: Read): string {
   return out + text.slice(from);
 }
 
-/** Which brackets of a text need no second look. */
+/** Brackets of a text that need no second look. */
 interface Brackets {
-  /** Up to here none holds a secret. */
+  /** No bracket before this position holds a secret. */
   judged: number;
-  /** One of them is never closed. */
+  /** Whether one of them is never closed. */
   open: boolean;
 }
 
 interface Named {
   readonly key: string;
   readonly grade: Grade;
-  /** What stands between the key and the value. */
+  /** The text between key and value. */
   readonly sep: string;
-  /** The key is an option of a command line. */
+  /** Whether the key is a command-line option. */
   readonly option: boolean;
   readonly brackets: Brackets;
 }
@@ -110,9 +113,9 @@ const at = (pattern: RegExp, text: string, index: number): RegExpExecArray | nul
 function secretAt(text: string, index: number, named: Named): Place {
   const { key, sep, option } = named;
   const quoted = /["'`]/.test(sep);
-  // A word or a quote behind a name is in many a sentence.
+  // In ordinary sentences, a name is often followed by a word or a quote.
   const grade = !option && /^\s+(?:is\b|was\b|$)|\|/.test(sep) ? "maybe" : named.grade;
-  if (!sep.includes('"') && at(JSON_END, text, index)) return undefined; // a text of a JSON document ends here
+  if (!sep.includes('"') && at(JSON_END, text, index)) return undefined; // the end of a JSON string
   const opening = at(OPENING, text, index);
   if (opening) {
     const start = index + opening[0].length;
@@ -144,7 +147,7 @@ function secretAt(text: string, index: number, named: Named): Place {
     : undefined;
 }
 
-/** A bracket behind a name that may be a secret's: as a whole, if anything in it looks like one. */
+/** Finds a bracket after a name that may be a secret's; all of it is redacted if anything in it looks like a secret. */
 function bracketAt(text: string, index: number, sep: string, brackets: Brackets): Place {
   if (index < brackets.judged) return undefined;
   const all = sep.includes('"') && !brackets.open;
@@ -155,10 +158,7 @@ function bracketAt(text: string, index: number, sep: string, brackets: Brackets)
   return undefined;
 }
 
-/**
- * Tells whether a value without quotes is a secret: behind a colon it may be the next word of a sentence, in JSON it
- * may be a number.
- */
+/** Whether an unquoted value is a secret: after a colon it may be the next word of a sentence, in JSON a number. */
 function isSecretBare(value: string, schemed: boolean, listed: boolean, { key, grade, sep, option }: Named): boolean {
   if (option) return isSecretUnder(grade, value) && !isAbout(value);
   if (/["'`]/.test(sep)) return !NUMBER.test(value) && isSecretUnder(grade, value);
@@ -167,7 +167,7 @@ function isSecretBare(value: string, schemed: boolean, listed: boolean, { key, g
   return isSecretUnder(grade, value) && (schemed || /[=D>]/.test(sep) || !isWords(value));
 }
 
-/** Where the quote ends that was opened behind so many backslashes; at the text's end if nowhere. */
+/** Returns where a quote opened after `depth` backslashes is closed, or the end of the text. */
 function closing(text: string, start: number, depth: number, quote: string): number {
   for (let i = text.indexOf(quote, start); i >= 0; i = text.indexOf(quote, i + 1)) {
     let slashes = 0;
@@ -177,7 +177,7 @@ function closing(text: string, start: number, depth: number, quote: string): num
   return text.length;
 }
 
-/** Where a text of a JSON document ends before `end`, which goes on in another one; else there. */
+/** Returns where a JSON string ends if that is before `end`, else `end`. */
 function jsonEnd(text: string, start: number, end: number): number {
   const value = text.slice(start, end);
   for (let i = value.indexOf('"'); i >= 0; i = value.indexOf('"', i + 1))
@@ -186,8 +186,8 @@ function jsonEnd(text: string, start: number, end: number): number {
 }
 
 /**
- * Where the bracket that opens at `start` is closed, if before `most`; of one with escaped quotes no later than the
- * text it is in.
+ * Returns where the bracket at `start` is closed, if before `most`. With escaped quotes, the search ends where the
+ * surrounding string does.
  */
 function balanced(text: string, start: number, most: number, escaped: boolean): number | undefined {
   let depth = 0;

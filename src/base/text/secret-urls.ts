@@ -1,34 +1,35 @@
 import { gradeOf } from "./secret-keys.js";
 import { isInnocent, isNames, isSecretUnder, REDACTED } from "./secret-values.js";
 
-// No parser: what may be a password is hidden, also where a raw `#`, `/` or `?` in it ends the host for a parser.
+// Not a URL parser: a possible password is hidden even if it contains a raw `#`, `/` or `?`, which would end the host
+// for a parser.
 const START = /:(?:\/\/|\\\/\\\/)/g;
 /** Up to the next white space, quote or URL. */
 const REST = /(?:(?!:\\?\/\\?\/)[^\s"'<>`])*/y;
-/** A host and perhaps a port, that end before a path: nothing stands before them. */
+/** A host and optional port before a path, without credentials. */
 const HOST = /^(?:\[[^\]@]*\]|[^/?#:@\\]*)(?:(?::\d+)?(?:[/?#\\]|$)|:$)/;
-/** The rest of a password with white space or a quote in it, one that ends no text of a JSON document. */
+/** The rest of a password that contains white space or a quote, but does not end a JSON string. */
 const ODD_PASSWORD = /(?:(?!"\s{0,4}[,:}\]])[^\n@]){0,100}@/y;
-/** Schemes before a name that is no secret: `ssh://git@host`, `abfss://container@account`. */
+/** Schemes whose user part is a name, not a secret: `ssh://git@host`, `abfss://container@account`. */
 const NAMED = /(?:ssh|sftp|abfss?|wasbs?)$/i;
 const QUERY = /([?&])([\w.~%[\]-]{1,100})=((?:[^&\s"'<>`\\]|\\[^\s"'])+)/g;
 const QUERY_SECRET =
   /^(?:key|code|sig|signature|auth|pw|sid|ticket|assertion|x-(?:amz|goog)-(?:signature|credential))$/i;
-/** A URL that is encoded as a whole, once or more. */
+/** A URL that is percent-encoded as a whole, once or more. */
 const ENCODED =
   /(%(?:25){0,3}3A(?:%(?:25){0,3}2F){2})((?:(?!%(?:25){0,3}(?:2F|3F|23))[^\s"'<>`&\\]){1,500})(?=%(?:25){0,3}40)/gi;
 /** A login without a scheme: `me:…@tcp(host:3306)/db`, `me:…@host:5432/db`, `//me:…@host/x`. */
 const BARE =
   /(?<![\w.@:%+-])([\w.%+-]{0,64}:)([^\s"'`<>\\/]{1,128})@(?:(\w{0,5}\(|(?:[a-z][\w.-]{0,200}|(?:\d{1,3}\.){3}\d{1,3}|\[[\da-f:]{2,40}\]):(?:\d{4,5}|[2468][0-9]|389|443|465|587|993)(?!\w))|(?=[\w.-]{0,200}\/))/gi;
-/** Addresses that let in whoever knows them: those of web hooks, by the host or the path. */
+/** Addresses that grant access by themselves: web hooks, recognised by host or path. */
 const HOOK =
   /(:(?:\/\/|\\\/\\\/)[^\s"'<>`\\?#]{0,200}?(?:hooks?|webhookb2|integration|\/key)\b[^\s"'<>`\\?#/]{0,60}\\?\/)((?:[^\s"'<>`?#\\]|\\\/){1,500})/gi;
-/** The id of a bot and its token. */
+/** A bot's id and its token. */
 const BOT = /(?<![\w-])((?:bot)?\d{6,12}:)[\w-]{30,}/gi;
 /** A password in quotes. */
 const QUOTED_PASSWORD = /(["'])(?![\s,:}\]])[^"'\r\n]{1,200}\1@/y;
 
-/** Replaces the credentials before the hosts of URLs, the secrets in their queries, and those that are addresses. */
+/** Redacts credentials and query secrets in URLs, and addresses that are secrets themselves. */
 export function redactUrls(text: string): string {
   let out = "";
   let from = 0;
@@ -61,7 +62,7 @@ export function redactUrls(text: string): string {
 
 const isNumber = (text: string): boolean => /^\d{1,6}$/.test(text);
 
-/** Replaces what is a secret in addresses that are not URLs as a parser has them, or secrets as a whole. */
+/** Redacts secrets in addresses that are not regular URLs, and addresses that are secrets as a whole. */
 function redactAddresses(text: string): string {
   return text
     .replace(HOOK, (all, before: string, path: string) =>
@@ -78,16 +79,10 @@ function redactAddresses(text: string): string {
     });
 }
 
-/**
- * A scheme of somebody's own before a path, in which an `@` ends no credentials: behind `//`, or with another `:`, it
- * might.
- */
+/** A path with a custom scheme, in which an `@` does not end credentials. After `//`, or with another `:`, it might. */
 const OWN_PATH = /^(?!https?:|[\w+.-]*(?:sql|postgres))[a-z][a-z0-9+.-]+:(?:\/(?!\/)|\.{1,2}\/|~\/|[a-z]:[\\/])[^:]*$/i;
 
-/**
- * What may be shown of a text that is meant as a tracking URI, whatever it is: nothing before its last `@`, and no
- * value of its query.
- */
+/** Makes a text meant as a tracking URI safe to show: hides everything before the last `@`, and all query values. */
 export function withoutCredentials(uri: string): string {
   const isPath = /^sqlite:\/\/\//i.test(uri) || OWN_PATH.test(uri);
   const shown = isPath ? uri : uri.replace(/^([a-z][a-z0-9+.-]{0,30}:[\\/]*)?[\s\S]*@/i, `$1${REDACTED}@`);

@@ -1,31 +1,31 @@
-/** @internal What stands in place of a secret. */
+/** @internal Replaces a secret. */
 export const REDACTED = "[redacted]";
 
 /**
- * How much a name tells of its value being a secret. `strong`: it is one, whatever it looks like. `maybe`: the value
+ * How likely a name belongs to a secret. `strong`: the value is one, whatever it looks like. `maybe`: the value
  * decides.
  */
 export type Grade = "strong" | "maybe" | undefined;
 
-/** What says nothing, under whatever name: empty, a placeholder, a reference to a variable, a switch. */
+/** Values that reveal nothing under any name: empty, a placeholder, a reference to a variable, a switch. */
 const NOTHING =
   /^(?:<[^<>]*>|[*•.…]+|x{3,20}|%[sdv]|\$\{[^{}]*\}|\$[A-Z][A-Z_]{2,}|\{\{[^{}]*\}\}|(?:process\.env|os\.environ)\b[\w."'()[\]]*|\[redacted\]|none|null|nil|undefined|true|false|yes|no)?$/i;
-/** A number, a share, a date; of many digits in a row it is an identifier that may let somebody in. */
+/** A number, a fraction or a date. Many digits in a row may be an identifier that grants access. */
 const NUMBER = /^(?!.*(?<![.\d])\d{16})[-+.,:/%\deETZ]+$/;
 const [SHORT, MAX_INNOCENT] = [6, 200];
-/** A text in brackets, and a text with quotes in it, with the colon behind one that names a field. */
+/** `BRACKETED`: a text in brackets. `QUOTED`: a quoted part, with the colon after it if it names a field. */
 const BRACKETED = /^[<[{(][\s\S]*[>\]})]$/;
 const QUOTED = /(["'`])([^"'`]*)\1(\s{0,4}:)?/g;
-/** Names, paths and phrases: words, with what stands between and around them. */
+/** Names, paths and phrases: words, and what may stand between and around them. */
 const PHRASE = /^(?:[A-Za-z]:\\|~\/)?[-\p{L}\p{M}\p{N}_ .,;/\\+|#▁'\u2019]+$/u;
 const WORD = /[\p{L}\p{M}\p{N}]+/gu;
-/** What a word is made of: `ResNet50` of three. What is random changes with nearly every character. */
+/** The parts of a word: `ResNet50` has three. Random text changes its kind of character almost every time. */
 const RUNS = /\p{Lu}?[\p{Ll}\p{Lo}\p{M}]+|\p{Lu}+(?!\p{Ll})|\p{N}+/gu;
 
-/** Tells whether a text says nothing. */
+/** Whether a text reveals nothing. */
 export const isNothing = (text: string): boolean => NOTHING.test(text);
 
-/** Tells whether a part of a text is a word or a name as people make them. */
+/** Whether a word looks like one that people write. */
 function isName(word: string): boolean {
   const runs = word.match(RUNS) ?? [];
   return word.length <= 4 || (runs.length <= 1 + word.length / 3.5 && runs.every((run) => run.length <= 20));
@@ -33,20 +33,17 @@ function isName(word: string): boolean {
 
 const isLetters = (word: string): boolean => !/\p{N}/u.test(word);
 
-/** Tells whether a text is made of names, of which it has one at least. */
+/** Whether a text consists of names. */
 export function isNames(text: string): boolean {
   return text.length <= MAX_INNOCENT && PHRASE.test(text) && (text.match(WORD) ?? []).every(isName);
 }
 
-/** Tells whether a text is nothing but words. */
+/** Whether a text consists of words only. */
 export function isWords(text: string): boolean {
   return isNames(text) && isLetters(text) && !/[\\/+|#]/.test(text);
 }
 
-/**
- * Tells whether a text is none that somebody would make for a secret: short, a number, words, a path, a name. Digits
- * alone do not make a name.
- */
+/** Whether a text does not look like a secret: short, a number, words, a path, a name. Digits alone are not a name. */
 export function isInnocent(given: string): boolean {
   const text = given.replaceAll(REDACTED, "");
   if (text.length <= SHORT || NOTHING.test(text)) return true;
@@ -58,7 +55,7 @@ export function isInnocent(given: string): boolean {
   );
 }
 
-/** The same of what stands in brackets, however long: a list, an object, or a name such as `[unused12]`. */
+/** Does the same for text in brackets of any length: a list, an object, or a name such as `[unused12]`. */
 export function isInnocentWithin(text: string): boolean {
   const bare = text.replaceAll("\\", "");
   const quoted = [...bare.matchAll(QUOTED)];
@@ -66,7 +63,7 @@ export function isInnocentWithin(text: string): boolean {
   return (bare.match(WORD) ?? []).every(isName);
 }
 
-/** Tells whether a text is a secret, standing under a name of that grade. */
+/** Whether a text is a secret, given the grade of its name. */
 export function isSecretUnder(grade: Grade, text: string): boolean {
   if (grade === undefined) return false;
   return grade === "strong" ? !NOTHING.test(text) : !isInnocent(text);

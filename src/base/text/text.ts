@@ -2,34 +2,33 @@ import { types } from "node:util";
 import { BesideSecret, gradeOf, isSecretKey, nameOf, REDACTED, redactText } from "./redact.js";
 
 /**
- * How values become text. Whatever a value is, this costs no more than a bounded text does: nothing is looked at beyond
- * what may be kept, a field of an object that was met before is not read again, and nobody's `toJSON` is called twice.
+ * Turns values into text. The cost is bounded for any value: nothing beyond the limits is looked at, the fields of an
+ * object met before are not read again, and each `toJSON` is called once.
  */
 
-/** How far an object is followed when it becomes a param's text. */
+/** How deep objects are followed. */
 const MAX_DEPTH = 6;
 /**
- * Most characters of one text; the rest is left out. More than a param or tag holds, so that a secret is not cut in two
- * where it would be kept.
+ * Maximum length of one text; the rest is cut. Longer than a param or tag may be, so that a secret is not cut in half
+ * where it would still be stored.
  */
 export const MAX_TEXT = 32_000;
-/** Most elements of one list, and most characters of one text in an object. */
+/** Maximum number of elements of a list, and of characters of a text inside an object. */
 const MAX_ITEMS = 10_000;
-/** Most characters of a field's name. */
+/** Maximum length of a field's name. */
 const MAX_NAME = 1_000;
 /**
- * What a field that gives no text, an object, and a bigint that is not written out take of the characters of the whole:
- * they cost as much.
+ * What is charged to the length limit for a field without text, an object, and a bigint too large to write out: they
+ * cost about as much.
  */
 const [IDLE, OBJECT, NUMBER] = [50, 32, 2_000];
-/** From here on the digits of a bigint are not written out: that costs more than any other text. */
+/** Bigints from here on are not written out, which would cost more than any other text. */
 const HUGE = 1n << 20_000n;
 
 /**
- * Gives a value as a param's or tag's text: strings as they are, scalars by `String()`, objects by JSON in which secret
- * fields are replaced and cycles, depth and size are bounded. Never throws for the value's sake alone: a getter or
- * `toJSON` that throws is the caller's to report. `get` reads the object's own fields, for who has read some of them
- * already; `most`: of what is a text already.
+ * Turns a value into the text of a param or tag: strings as they are, scalars with `String()`, objects as JSON with
+ * secret fields redacted and with bounded depth, cycles and size. Only throws what a getter or `toJSON` throws. `get`
+ * reads the object's own fields, for callers that have already read some; `most` limits the length of strings.
  */
 export function valueText(
   key: string,
@@ -44,21 +43,21 @@ export function valueText(
   if (value instanceof BesideSecret) return redacts ? REDACTED : valueText(key, value.text, false);
   if (isError(value)) return hidden(key, errorText(value), redacts);
   const text = new JsonText(key, redacts, get).of("", value);
-  // What JSON has as a text (a Date, a URL) is that text.
+  // Values that JSON writes as a string (a Date, a URL) become that string.
   return text?.startsWith('"') ? String(JSON.parse(text)) : bounded(text ?? String(value));
 }
 
-/** A text, unless it is a secret under that name; the start of it tells. */
+/** Redacts a text if it is a secret under its name, judged by its start. */
 const hidden = (key: string, text: string, redacts: boolean, shown = text): string =>
   redacts && isSecretKey(key, text.slice(0, MAX_NAME)) ? REDACTED : shown;
 
-/** A text of which nobody stores more than a part; its length keeps long ones apart. */
+/** Cuts a long text; the appended length keeps long texts distinct. */
 export const bounded = (text: string, most: number = MAX_TEXT): string =>
   text.length > most ? `${text.slice(0, most)}... ${text.length} characters` : text;
 
 const errorText = ({ name, message }: Error): string => `${bounded(String(name))}: ${bounded(String(message))}`;
 
-/** What `String()` gives, bounded; a list as JSON, since its elements may be without number. */
+/** Converts with `String()`, bounded. A list becomes JSON, because it may have any number of elements. */
 export function shortText(value: unknown): string {
   if (typeof value === "string") return bounded(value);
   if (typeof value !== "object" || value === null) return scalarText(value);
@@ -72,9 +71,7 @@ function scalarText(value: unknown): string {
   return typeof value === "function" ? `[function ${bounded(ownName(value))}]` : String(value);
 }
 
-/**
- * The name of a function or class as it lies there: it is somebody's, which may be a proxy or have a name that is none.
- */
+/** Returns the own name of a function or class; it may be a proxy or have a name that is not a string. */
 export function ownName(value: object): string {
   try {
     const name: unknown = Object.getOwnPropertyDescriptor(value, "name")?.value;
@@ -86,7 +83,7 @@ export function ownName(value: object): string {
 
 const isWritable = (value: bigint): boolean => value < HUGE && value > -HUGE;
 
-/** A bigint's digits; a huge one's first few, and its last 32 bits, so that two of them stay apart. */
+/** Writes a bigint; of a huge one, the first digits and the last 32 bits, which keep different ones distinct. */
 function digits(value: bigint): string {
   if (isWritable(value)) return String(value);
   const size = value < 0n ? -value : value;
@@ -97,7 +94,7 @@ function digits(value: bigint): string {
   return `${value < 0n ? "-" : ""}${(10 ** (exponent - whole)).toFixed(6)}e+${whole}...#${BigInt.asUintN(32, value).toString(16)}`;
 }
 
-/** Whether a value is an error, also of another realm. */
+/** Whether a value is an error, of any realm. */
 export const isError = (value: unknown): value is Error => types.isNativeError(value) || value instanceof Error;
 
 const isArrayLike = (value: object): value is ArrayLike<unknown> => Array.isArray(value) || types.isTypedArray(value);
@@ -109,18 +106,18 @@ const UNBOXED = [
   [types.isBigIntObject, BigInt],
 ] as const;
 
-/** Writes one value as JSON does, but no more of it than is kept. */
+/** Writes one value as JSON, but no more than is kept. */
 class JsonText {
   #left = MAX_TEXT;
   readonly #key: string;
   readonly #redacts: boolean;
   readonly #get: ((field: string) => unknown) | undefined;
   readonly #path: object[] = [];
-  /** What is being written: for the names beside a value. */
+  /** The objects being written, to find the names next to a value. */
   readonly #holders: object[] = [];
-  /** For each object on the path its name and those of what it is in, as far as they may be a secret's. */
+  /** For each object on the path, its dotted name if it may belong to a secret. */
   readonly #outer: string[] = [];
-  /** What was written of each object: one that is met again is written as it was. */
+  /** The text of each object written so far, reused if it is met again. */
   readonly #written = new Map<object, string>();
 
   constructor(key: string, redacts: boolean, get: ((field: string) => unknown) | undefined) {
@@ -129,7 +126,7 @@ class JsonText {
     this.#get = get;
   }
 
-  /** The text of a field or element, or undefined where JSON has none. */
+  /** Returns the text of a field or element; undefined if JSON omits it. */
   of(name: string | number, value: unknown): string | undefined {
     return typeof value === "object" && value !== null ? this.#object(name, value) : this.#scalar(name, value);
   }
@@ -139,7 +136,7 @@ class JsonText {
     return text;
   }
 
-  /** The name a field stands under, as far as it may be a secret's. */
+  /** Returns the name of a field if it may belong to a secret. */
   #nameOf(field: string | number): string {
     const holder = this.#holders.at(-1);
     if (!this.#redacts || holder === undefined) return "";
@@ -148,8 +145,8 @@ class JsonText {
   }
 
   /**
-   * The name a value stands under, and that of what it is in as far as that may be a secret's: then what is in there
-   * may be one.
+   * Prefixes a name with that of the enclosing object if that may belong to a secret, since its contents may then be
+   * secrets, too.
    */
   #pathOf(name: string): string {
     const outer = this.#outer.at(-1) ?? "";
@@ -161,7 +158,7 @@ class JsonText {
       if (this.#redacts && isSecretKey(this.#pathOf(this.#nameOf(name)), value.slice(0, MAX_NAME)))
         return this.#taken(JSON.stringify(REDACTED));
       const kept = bounded(value, Math.min(MAX_ITEMS, Math.max(0, this.#left)));
-      // Here, since in JSON a line break before a secret becomes a letter before it.
+      // Before stringifying, because JSON turns a line break before a secret into a letter.
       return this.#taken(JSON.stringify(this.#redacts ? redactText(kept) : kept));
     }
     if (typeof value === "bigint" && !isWritable(value)) this.#left -= NUMBER;
@@ -174,7 +171,7 @@ class JsonText {
 
   #object(field: string | number, object: object): string | undefined {
     const name = this.#path.length === 0 ? this.#key : this.#pathOf(this.#nameOf(field));
-    // Below the name of a secret the same object may read otherwise, and bytes are one.
+    // Below a secret's name, the same object may be written differently, and bytes are secret.
     const isPlain = !this.#redacts || gradeOf(name) === undefined;
     if (!isPlain && types.isUint8Array(object)) return this.#taken(JSON.stringify(REDACTED));
     const known = isPlain ? this.#written.get(object) : undefined;
@@ -217,7 +214,7 @@ class JsonText {
     const most = Math.min(length, MAX_ITEMS);
     for (const element of most > 0 ? elements : []) {
       if (typeof element === "number" && Number.isFinite(element)) {
-        const text = String(element); // most lists are long because they are of numbers
+        const text = String(element); // long lists mostly hold numbers
         this.#left -= text.length + 1;
         items.push(text);
       } else items.push(this.of(items.length, element) ?? "null");

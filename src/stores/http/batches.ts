@@ -3,18 +3,18 @@ import { wellFormed } from "../../base/text/keys.js";
 import type { Items } from "../../http/answers.js";
 import { refusal } from "../../http/failure.js";
 
-/** What a server takes in one `log-batch`. */
+/** MLflow's limits for one `log-batch` request. */
 const MAX_ITEMS = 1_000;
 const MAX_PARAMS = 100;
 const MAX_TAGS = 100;
 
-/** One `log-batch` request and what it holds. */
+/** A `log-batch` request and the items in it. */
 export interface Batch {
   readonly body: string;
   readonly items: Items;
 }
 
-/** The `log-batch` requests of a change: as few as MLflow's limits and `maxBytes` allow. */
+/** Splits the items of a change into as few `log-batch` requests as MLflow's limits and `maxBytes` allow. */
 export function batches(runId: string, { params, tags, metrics }: Items, maxBytes: number): Batch[] {
   const made: Batch[] = [];
   const fresh = () => ({
@@ -52,7 +52,7 @@ export function batches(runId: string, { params, tags, metrics }: Items, maxByte
   return made;
 }
 
-/** Gives a text as JSON; half a surrogate pair, which is no character, would make the server fail. */
+/** Encodes a text as JSON. Lone surrogates are replaced, because the server would fail on them. */
 function text(value: string): string {
   return JSON.stringify(wellFormed(value));
 }
@@ -67,9 +67,9 @@ function point({ key, value, timestamp, step }: Metric): string {
 }
 
 /**
- * Servers read on after a number they cannot take as if nothing had happened, and lose the rest of the body: nothing of
- * that kind is sent.
- * @throws Failure `rejected` for what is no integer.
+ * Checks that a value is an integer. Servers treat a number they cannot parse as the end of the body and silently lose
+ * the rest, so such numbers are never sent.
+ * @throws Failure `rejected` if it is not an integer.
  */
 export function integer(value: number, what: string): number {
   if (!Number.isSafeInteger(value)) throw refusal("INVALID_VALUE", `A ${what} must be an integer, got ${value}.`);

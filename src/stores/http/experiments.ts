@@ -5,26 +5,26 @@ import { Failure, refusal, refusedAs } from "../../http/failure.js";
 import { record, text } from "../../http/json.js";
 import type { TrackingApi } from "../../http/tracking-api.js";
 
-/** How long an id is believed: a server that was replaced without our noticing has given it to another experiment. */
+/** How long an id is trusted. If the server is replaced unnoticed, the same id may belong to another experiment. */
 const BELIEVED_MS = 60_000;
 const MAX_TAGGED = 1_000;
-/** Most runs whose experiments are remembered. */
+/** Maximum number of runs whose experiments are remembered. */
 const MAX_RUNS = 1_000;
 
-/** The ids of experiments, by name. */
+/** Looks up experiment ids by name. */
 export class Experiments {
   readonly #api: TrackingApi;
   readonly #ids = new Map<string, { readonly id: Promise<string>; readonly until: number }>();
-  /** Those that runs are in, by the runs' ids. */
+  /** Experiment ids by run id. */
   readonly #byRun = new Map<string, string>();
-  /** Those whose tags are set, with what they were. */
+  /** Experiments whose tags are already set, with the reference they were set from. */
   readonly #tagged = new Map<string, ExperimentRef>();
 
   constructor(api: TrackingApi) {
     this.#api = api;
   }
 
-  /** The id of an experiment, made when there is none of that name. */
+  /** Returns the id of an experiment, creating it if there is none of that name. */
   async id(ref: ExperimentRef): Promise<string> {
     const theirs = ref.of === undefined ? undefined : await this.#idOfRuns(ref.of);
     if (theirs !== undefined || "id" in ref) return theirs ?? (ref as { readonly id: string }).id;
@@ -37,21 +37,21 @@ export class Experiments {
     return entry.id;
   }
 
-  /** Has the ids asked for again: the server may be another one. */
+  /** Drops all cached ids, since the server may have been replaced. */
   forget(): void {
     this.#ids.clear();
     this.#byRun.clear();
   }
 
-  /** Takes note of the experiment a run is in. */
+  /** Remembers the experiment of a run. */
   know(runId: string, experimentId: string): void {
     this.#byRun.set(runId, experimentId);
     if (this.#byRun.size > MAX_RUNS) this.#byRun.delete(this.#byRun.keys().next().value as string);
   }
 
   /**
-   * The experiment a run is in; undefined where that cannot be told: there is no such run, it was deleted, or these
-   * credentials may not see it.
+   * Returns the experiment of a run; undefined if the run does not exist, was deleted, or is not visible with these
+   * credentials.
    */
   async #idOfRuns(runId: string): Promise<string | undefined> {
     const known = this.#byRun.get(runId);
@@ -76,7 +76,7 @@ export class Experiments {
       await this.#api
         .post("experiments/set-experiment-tag", { experiment_id: id, key, value })
         .catch((error: unknown) => {
-          // Who may log runs may not always describe the experiment, and nothing is to wait for that.
+          // A user who may log runs may not always edit the experiment. Do not block on that.
           if (!(error instanceof Failure && (error.kind === "denied" || error.kind === "rejected"))) throw error;
         });
     if (this.#tagged.size < MAX_TAGGED) this.#tagged.set(ref.name, ref);
@@ -91,7 +91,7 @@ export class Experiments {
       if (id === undefined) throw this.#api.incomplete("experiments/create");
       return id;
     } catch (error) {
-      // Somebody else was quicker, or an earlier try of ours was.
+      // Created meanwhile by another program, or by an earlier attempt of ours.
       if (refusedAs(error)?.errorCode !== "RESOURCE_ALREADY_EXISTS") throw error;
       const theirs = await this.#byName(name);
       if (theirs === undefined) throw error;
@@ -121,10 +121,10 @@ export function deletedExperiment(experiment: ExperimentRef, cause?: unknown): F
   return refusal("EXPERIMENT_DELETED", `Experiment ${experimentLabel(experiment)} was deleted.`, cause);
 }
 
-/** Says which experiment is closed to whom. */
+/** Creates the error that names the experiment and the user without access to it. */
 export function deniedExperiment(ref: ExperimentRef, uri: string, login: string, error: PulseError): PulseError {
   const { errorCode = "", serverMessage = "" } = error instanceof MlflowError ? error : {};
-  const said = serverMessage === "" ? "403" : `403: ${serverMessage}`;
-  const detail = `${uri} does not let ${login} write into experiment ${experimentLabel(ref)} (${said}). Have EDIT permission granted there.`;
+  const answer = serverMessage === "" ? "403" : `403: ${serverMessage}`;
+  const detail = `${uri} does not let ${login} write into experiment ${experimentLabel(ref)} (${answer}). Ask for EDIT permission on it.`;
   return new MlflowError("FORBIDDEN", detail, errorCode, 403, serverMessage);
 }

@@ -4,18 +4,18 @@ import type { Finding, ProbeOptions } from "../../contracts/tracking-store.js";
 import { MlflowApi } from "../../http/mlflow-api.js";
 import { RestStore } from "./rest-store.js";
 
-/** An MLflow server as a store, spoken to by requests of our own. */
+/** A store on an MLflow server, using our own HTTP client. */
 export class HttpStore extends RestStore {
   declare readonly api: MlflowApi;
 
   constructor(url: URL, settings: ServerSettings) {
     const api = new MlflowApi(url, settings, "pulse-mlflow");
-    // Runs of one workspace are nothing to another one: neither are their outboxes.
+    // Workspaces are separate, so each has its own address and outbox.
     const workspace = settings.workspace === undefined ? "" : `?workspace=${encodeURIComponent(settings.workspace)}`;
     super(api, api.origin + workspace, settings.requestTimeoutMs);
   }
 
-  /** Loaded at the need: only `doctor` asks. */
+  /** Loaded on demand: only `doctor` uses it. */
   async probe(options: ProbeOptions): Promise<readonly Finding[]> {
     const { probeServer } = await import("./probe.js");
     return probeServer(this, options, systemClock.id());

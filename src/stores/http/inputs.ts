@@ -8,14 +8,14 @@ import type { TrackingApi } from "../../http/tracking-api.js";
 import { isAboutItems } from "./refused-items.js";
 
 const CALL = "runs/log-inputs";
-/** Bound of a request's body, in characters: proxies commonly refuse 1 MB. */
+/** Maximum size of a request body in characters: proxies often refuse 1 MB. */
 const MAX_BODY = 900_000;
 const NOT_FOUND = 404;
 const TOO_LARGE = 413;
 
 /**
- * Sends the dataset inputs of a run that is there; those the server will never take are added to `refused`. Sent again,
- * MLflow keeps the first.
+ * Logs the dataset inputs of an existing run. Inputs that the server will never accept are added to `refused`. If they
+ * are sent again, MLflow keeps the first ones.
  */
 export async function logInputs(
   api: TrackingApi,
@@ -40,7 +40,7 @@ export async function logInputs(
   }
 }
 
-/** Whether a run uses datasets, where something has only looked like MLflow's answer. */
+/** Whether a run uses the datasets. Asked if an answer only looked like MLflow's. */
 async function hasInputs(api: TrackingApi, runId: string, inputs: readonly DatasetInput[]): Promise<boolean> {
   const found = list(
     record(record((await api.get("runs/get", { run_id: runId }))["run"])?.["inputs"])?.["dataset_inputs"],
@@ -51,7 +51,7 @@ async function hasInputs(api: TrackingApi, runId: string, inputs: readonly Datas
   );
 }
 
-/** Why the server will never take an input; undefined when it is not about that. */
+/** Returns why the server will never accept an input; undefined if the error is about something else. */
 async function reasonOf(error: unknown, api: TrackingApi, runId: string): Promise<string | undefined> {
   const why = refusedAs(error);
   if (why?.httpStatus === TOO_LARGE || isAboutItems(why)) return why.message;
@@ -64,16 +64,16 @@ async function reasonOf(error: unknown, api: TrackingApi, runId: string): Promis
     )
   )
     return undefined;
-  // A gateway may answer so for everything: it is the server's word only when it knows the run.
+  // A gateway may answer 404 for everything. It is the server's answer only if it knows the run.
   await api.get("runs/get", { run_id: runId });
-  return "it knows no dataset inputs, which came with MLflow 2.4";
+  return "it does not support dataset inputs, which need MLflow 2.4";
 }
 
 function datasetOf({ name, digest, sourceType, source, schema, profile, tags }: DatasetInput): object {
   return { dataset: { name, digest, source_type: sourceType, source, schema, profile }, tags };
 }
 
-/** In as few requests as their sizes allow. */
+/** Splits inputs into as few requests as their sizes allow. */
 function bodies(inputs: readonly DatasetInput[]): DatasetInput[][] {
   const all: DatasetInput[][] = [];
   let size = MAX_BODY;

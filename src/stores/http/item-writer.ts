@@ -9,11 +9,11 @@ import type { Reconciler } from "./reconciler.js";
 import { remedyFor } from "./refused-batch.js";
 import { isAboutItems, isOfUser, RefusedItemsFinder } from "./refused-items.js";
 
-/** Bounds of a request's body: proxies commonly refuse 1 MB; one that refuses less is given half as much. */
+/** Limits of a request body. Proxies often refuse 1 MB; if one refuses less, the size is halved. */
 const MAX_BYTES = 900_000;
 const MIN_BYTES = 30_000;
 
-/** Sends the metrics, params and tags of runs that are there. */
+/** Sends the metrics, params and tags of existing runs. */
 export class ItemWriter {
   readonly #api: TrackingApi;
   readonly #late: Reconciler;
@@ -29,29 +29,31 @@ export class ItemWriter {
   }
 
   /**
-   * Sends items; gives the params that have another value already, and adds what the server will never take to
-   * `refused`: tags of the run say so.
+   * Sends items. Returns the params that already have another value. Items that the server will never accept are added
+   * to `refused` and named in tags of the run.
    */
   async log(runId: string, all: Items, refused: RefusedItems[]): Promise<readonly string[] | undefined> {
     const found: RefusedItems[] = [];
     const picked = this.#finder.pick(all, found);
-    const told = found.length;
+    const reported = found.length;
     const most = this.#maxBytes;
     for (const batch of batches(runId, { ...picked, tags: [...picked.tags, ...refusedTags(found)] }, most)) {
       try {
         await this.#send(runId, batch);
       } catch (error) {
-        const conflicts = await this.#mend(runId, batch.items, most, error, found);
+        const conflicts = await this.#recover(runId, batch.items, most, error, found);
         if (conflicts) return conflicts;
       }
     }
     const users = found.filter(isOfUser);
     refused.push(...users);
-    return users.length > told ? this.log(runId, { ...NOTHING, tags: refusedTags(users.slice(told)) }, []) : undefined;
+    return users.length > reported
+      ? this.log(runId, { ...NOTHING, tags: refusedTags(users.slice(reported)) }, [])
+      : undefined;
   }
 
-  /** Does what can be done about a batch that failed. */
-  async #mend(
+  /** Handles a batch that failed. */
+  async #recover(
     runId: string,
     items: Items,
     most: number,
@@ -59,9 +61,9 @@ export class ItemWriter {
     refused: RefusedItems[],
   ): Promise<readonly string[] | undefined> {
     const failure = this.#runFailure(error, runId);
-    if (failure !== error) throw failure; // the run itself is not there
+    if (failure !== error) throw failure; // the run itself does not exist
     const remedy = await remedyFor(error, this.#api, runId, items).catch((why: unknown) => {
-      // The run itself may not be there, which a server says only behind what it refuses
+      // The run itself may not exist; a server reports that only after what it refuses.
       throw this.#runFailure(why, runId);
     });
     if (remedy?.kind === "conflict") return remedy.params;
@@ -71,7 +73,7 @@ export class ItemWriter {
       return this.log(runId, items, refused);
     }
     const why = refusedAs(error);
-    // A batch of nothing tells whether it is the items at all.
+    // An empty batch tells whether the items are the problem at all.
     if (
       !isAboutItems(why) ||
       (await this.#refusal(runId, [{ body: JSON.stringify({ run_id: runId }), items: NOTHING }]))

@@ -10,8 +10,8 @@ const LATENCY_SAMPLES = 5;
 const SLOW_MS = 500;
 
 /**
- * Looks at a server: whether it answers and accepts the credentials, its version, speed and clock; `runKey` names the
- * run that is written.
+ * Checks a server: whether it answers and accepts the credentials, its version, latency and clock. `runKey` is the id
+ * of the run to write.
  */
 export async function probeServer(store: HttpStore, { write }: ProbeOptions, runKey: string): Promise<Finding[]> {
   const findings = await look(store);
@@ -37,7 +37,7 @@ async function look({ api, uri }: HttpStore): Promise<Finding[]> {
     {
       what: "latency",
       verdict: latency > SLOW_MS ? "note" : "ok",
-      detail: `${latency.toFixed(0)} ms a request (median of ${times.length}); connections are ${api.client.choice.better === "kept" ? "kept" : "made anew for each request"}, which is the quicker way here`,
+      detail: `${latency.toFixed(0)} ms a request (median of ${times.length}); connections are ${api.client.choice.better === "kept" ? "kept open" : "opened for each request"}, which is faster here`,
     },
     {
       what: "limits",
@@ -46,13 +46,13 @@ async function look({ api, uri }: HttpStore): Promise<Finding[]> {
     },
     ...clockFindings(facts),
     ...(facts.info?.["workspaces_enabled"] === true
-      ? [{ what: "workspaces", verdict: "ok", detail: "the server has them" } satisfies Finding]
+      ? [{ what: "workspaces", verdict: "ok", detail: "enabled on the server" } satisfies Finding]
       : []),
   ];
 }
 
 function versionFinding(version: string | undefined): Omit<Finding, "what"> {
-  if (version === undefined) return { verdict: "note", detail: "the server does not say which MLflow it is" };
+  if (version === undefined) return { verdict: "note", detail: "the server does not report its MLflow version" };
   const [major = 0, minor = 0] = version.split(".").map(Number);
   if (major > 2 || (major === 2 && minor >= 9)) return { verdict: "ok", detail: `MLflow ${version}` };
   return {
@@ -71,12 +71,12 @@ function clockFindings({ clockSkewMs }: ServerFacts): Finding[] {
       what: "clocks",
       verdict: "note",
       detail: `the server's is ${Math.round(Math.abs(clockSkewMs) / 1_000)} s ${clockSkewMs < 0 ? "behind" : "ahead of"} ours`,
-      todo: "Set both clocks by NTP: run times and metric times are ours.",
+      todo: "Synchronize both clocks (NTP): run and metric times come from this machine.",
     },
   ];
 }
 
-/** Writes a run of our own and takes it away again. */
+/** Writes a test run and deletes it again. */
 async function dryWrite(store: HttpStore, runKey: string): Promise<Finding> {
   const now = systemClock.now();
   const create = {
@@ -92,7 +92,10 @@ async function dryWrite(store: HttpStore, runKey: string): Promise<Finding> {
   const experiment = { name: "pulse-mlflow doctor" };
   const [outcome] = await store.apply([{ ...NO_CHANGE, runKey, experiment, create, metrics, end }]);
   if (outcome?.kind !== "done" || outcome.ids === undefined)
-    return problem("dry write", outcome && "error" in outcome ? outcome.error : new Error("the server gave no run"));
+    return problem(
+      "dry write",
+      outcome && "error" in outcome ? outcome.error : new Error("the server returned no run"),
+    );
   try {
     await store.api.post("runs/delete", { run_id: outcome.ids.runId });
     return {

@@ -5,43 +5,43 @@ import { Failure } from "../../http/failure.js";
 import { list, record, text } from "../../http/json.js";
 import type { TrackingApi } from "../../http/tracking-api.js";
 
-/** The tag by which a run is found whose creation nobody heard back from. */
+/** The tag by which a run is found if its creation got no answer. */
 export const RUN_KEY_TAG = "pulse.run_key";
 
 /**
- * When one looks after a run once more, in milliseconds after its end; and a last time when no request can be under way
- * any more.
+ * When to check a run again, in milliseconds after its end. The last check follows when no request can be in flight any
+ * more.
  */
 const LOOKS_MS = [1_000, 5_000];
-/** The least time between an end and the last look when the store is closed, and how long that look may take. */
+/** Minimum time between a run's end and the last check when the store is closed, and how long that check may take. */
 const CLOSING_AFTER_MS = 700;
 const CLOSING_MS = 1_500;
 
-/** The least time between two looks. */
+/** Minimum time between two checks. */
 const AGAIN_MS = 100;
 
 const IGNORE = (): void => undefined;
 
-/** A run that a request which was given up may still change. */
+/** A run that an abandoned request may still change. */
 interface UncertainRun {
   readonly runKey: string;
   readonly ids: StoredIds | undefined;
   readonly experimentId: string;
-  /** For a run that was not found: how it ends if it turns up. */
+  /** How the run ends if it turns up; only for a run that was not found. */
   readonly end: RunEnd | undefined;
   readonly since: number;
 }
 
 /**
- * What requests leave behind that the server executes after they were given up and repeated: a creation makes a twin,
- * which carries the same key; a batch undoes tags that were overwritten meanwhile. (Metrics, params and ends may come
- * as often as they like.)
+ * Cleans up after requests that the server executes after we gave up on them and repeated them: a creation makes a
+ * duplicate run with the same key, and a batch restores tags that were overwritten meanwhile. (Metrics, params and ends
+ * may be repeated safely.)
  */
 export class Reconciler {
   readonly #api: TrackingApi;
   readonly #requestTimeoutMs: number;
   readonly #doubtful = new Map<string, UncertainRun>();
-  /** By run id, the last values of tags that a batch without an answer has set, too. */
+  /** By run id: the latest values of tags that were also set by a batch without an answer. */
   readonly #tags = new Map<string, Map<string, string>>();
 
   constructor(api: TrackingApi, requestTimeoutMs: number) {
@@ -49,25 +49,28 @@ export class Reconciler {
     this.#requestTimeoutMs = requestTimeoutMs;
   }
 
-  /** The run that carries a key. If several do, it is the one that has ended, or holds most, or has the smallest id. */
+  /**
+   * Finds the run with a key. If there are several, prefers one that has ended, then the one with most data, then the
+   * smallest id.
+   */
   async find(experimentId: string, runKey: string): Promise<StoredIds | undefined> {
     const [runId] = await this.#runsWithKey(experimentId, runKey);
     return runId === undefined ? undefined : { runId, experimentId };
   }
 
-  /** The same, and the others are deleted. */
+  /** Does the same and deletes the others. */
   async findOnly(experimentId: string, runKey: string): Promise<StoredIds | undefined> {
     const [runId, ...duplicates] = await this.#runsWithKey(experimentId, runKey);
     for (const twin of duplicates) await deleteRun(this.#api, twin);
     return runId === undefined ? undefined : { runId, experimentId };
   }
 
-  /** Deletes what carries the key of a run and is not that run. */
+  /** Deletes all runs with the key except the given one. */
   async removeTwins(runKey: string, { runId, experimentId }: StoredIds): Promise<void> {
     for (const id of await this.#runsWithKey(experimentId, runKey)) if (id !== runId) await deleteRun(this.#api, id);
   }
 
-  /** A batch with these tags has no answer: it may be executed later. */
+  /** Notes that a batch with these tags got no answer and may be executed later. */
   tagsInDoubt(runId: string, tags: readonly Tag[]): void {
     if (tags.length === 0) return;
     const doubtful = this.#tags.get(runId) ?? new Map<string, string>();
@@ -75,29 +78,29 @@ export class Reconciler {
     this.#tags.set(runId, doubtful);
   }
 
-  /** These tags are stored. */
+  /** Notes that these tags were stored. */
   tagsStored(runId: string, tags: readonly Tag[]): void {
     const doubtful = this.#tags.get(runId);
     if (doubtful) for (const { key, value } of tags) if (doubtful.has(key)) doubtful.set(key, value);
   }
 
-  /** A run has ended: if it had trouble, it is looked after some times more. */
+  /** Notes that a run has ended. If requests were abandoned, it is checked a few more times. */
   ended(runKey: string, ids: StoredIds): void {
     if (ids.recreated || this.#tags.has(ids.runId))
       this.#watch({ runKey, ids, experimentId: ids.experimentId, end: undefined, since: performance.now() });
   }
 
-  /** A run whose process died was never created, or not yet. */
+  /** Notes that a run whose process died was not found: it was never created, or not yet. */
   missing(experimentId: string, runKey: string, end: RunEnd): void {
     this.#watch({ runKey, ids: undefined, experimentId, end, since: performance.now() });
   }
 
-  /** Whether a run is still looked after. */
+  /** Whether any run still has to be checked. */
   get any(): boolean {
     return this.#doubtful.size > 0;
   }
 
-  /** A last look; one that fails is repeated while there is time. */
+  /** Checks all runs a last time; a failed check is repeated while there is time. */
   async settle(): Promise<void> {
     if (this.#doubtful.size === 0) return;
     const youngest = Math.max(...[...this.#doubtful.values()].map(({ since }) => since));
@@ -110,7 +113,7 @@ export class Reconciler {
     }
   }
 
-  /** Looks after a run some times; a look that fails does not count, unless the server refuses what it is for. */
+  /** Checks a run several times. A failed check does not count, unless the server refuses it. */
   #watch(doubtful: UncertainRun): void {
     this.#doubtful.set(doubtful.runKey, doubtful);
     const moments = [0, ...LOOKS_MS, this.#requestTimeoutMs].sort((a, b) => a - b);
@@ -150,7 +153,7 @@ export class Reconciler {
 
   async #runsWithKey(experimentId: string, runKey: string): Promise<string[]> {
     const filter = `tags.\`${RUN_KEY_TAG}\` = '${runKey.replaceAll("'", "")}'`;
-    // Nothing found and further fields, as something in between adds them to true answers, too?
+    // Whether an empty result with extra fields is genuine: a gateway may add such fields to MLflow's own answers.
     const there = async (foreign: string): Promise<boolean> => {
       const { experiment, ...others } = await this.#api.get("experiments/get", { experiment_id: experimentId });
       return (
@@ -181,7 +184,7 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
 }
 
-/** Waits for something at most so long. */
+/** Waits for work, but no longer than the given time. */
 async function within(ms: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise((resolve) => {

@@ -5,16 +5,16 @@ import { Failure } from "../../http/failure.js";
 import { list, record, text } from "../../http/json.js";
 import type { TrackingApi } from "../../http/tracking-api.js";
 
-/** What can be done about a `log-batch` the server has refused as a whole. */
+/** What to do about a `log-batch` that the server refused as a whole. */
 export type Remedy =
-  /** These params have another value already. */
+  /** Report these params, which already have other values. */
   | { readonly kind: "conflict"; readonly params: readonly string[] }
-  /** The body was too large for whoever is in between. */
+  /** Send smaller batches: a proxy refused the size. */
   | { readonly kind: "smaller" }
-  /** This is what is still to be sent. */
+  /** Send only these items. */
   | { readonly kind: "rest"; readonly items: Items };
 
-/** Looks why a batch was refused; undefined when nothing but the refusal itself remains. */
+/** Finds out why a batch was refused; undefined if there is no remedy. */
 export async function remedyFor(
   error: unknown,
   api: TrackingApi,
@@ -27,8 +27,8 @@ export async function remedyFor(
     const params = await conflicts(api, runId, items);
     return params.length > 0 ? { kind: "conflict", params } : undefined;
   }
-  // Servers before 3 take a point they have again, but not when it is NaN: they look for it by comparing, and NaN
-  // equals nothing.
+  // Servers before MLflow 3 accept a metric value again unless it is NaN: they look for it by comparing, and NaN equals
+  // nothing.
   if (error.error.errorCode === "BAD_REQUEST" && items.metrics.some(({ value }) => Number.isNaN(value))) {
     const metrics = await withoutStoredNaN(api, runId, items);
     return metrics.length < items.metrics.length ? { kind: "rest", items: { ...items, metrics } } : undefined;

@@ -6,36 +6,36 @@ import type { RefusedItems } from "../../contracts/tracking-store.js";
 import type { Items } from "../../http/answers.js";
 
 /**
- * Refused keys that are remembered, so that they are not looked for in each batch, and for how long: servers are
- * replaced by newer ones.
+ * How many refused keys are remembered, so that they are not searched for in each batch, and for how long, since
+ * servers are upgraded.
  */
 const MAX_KEYS = 10_000;
 const REMEMBERED_MS = 10 * 60_000;
-/** A server's words for a key it does not take, whatever the value. */
+/** The server's message for a key that it never accepts. */
 const ABOUT_KEY = /names? may only|invalid \w+ name/i;
 const LISTS = { metric: "metrics", param: "params", tag: "tags" } as const;
 
 type What = Exclude<RefusedItems["what"], "input">;
 type Item = Items["metrics"][number] | Tag;
 
-/** Items of one kind and key. */
+/** The items of one kind and key. */
 interface Group {
   readonly what: What;
   readonly key: string;
   readonly items: readonly Item[];
 }
 
-/** Sends items, all or none: gives the server's refusal, throws any other failure. */
+/** Sends all items or none. Returns the server's refusal; throws any other failure. */
 type Send = (items: Items) => Promise<MlflowError | undefined>;
 
-/** Whether a refusal may be about single items of what was sent. */
+/** Whether a refusal may be about single items. */
 export function isAboutItems(refused: MlflowError | undefined): refused is MlflowError {
   return refused?.httpStatus === 400 && refused.errorCode !== "RESOURCE_ALREADY_EXISTS";
 }
 
 /**
- * Finds what a server refuses of a batch, by halves: a few requests for each culprit, never more than two for each
- * item, and all else is stored.
+ * Finds the items that a server refuses by bisecting a batch: a few requests per refused item, never more than two per
+ * item, and everything else is stored.
  */
 export class RefusedItemsFinder {
   readonly #uri: string;
@@ -47,7 +47,10 @@ export class RefusedItemsFinder {
     this.#uri = uri;
   }
 
-  /** Gives what is worth sending; what is not, which no server takes or this one has refused, is added to `refused`. */
+  /**
+   * Returns the items worth sending. Items that no server accepts, or that this one has refused, are added to
+   * `refused`.
+   */
   pick(items: Items, refused: RefusedItems[]): Items {
     if (performance.now() - this.#since > REMEMBERED_MS) {
       this.#since = performance.now();
@@ -75,12 +78,12 @@ export class RefusedItemsFinder {
     return itemsOf(kept);
   }
 
-  /** Sends what the server takes of items it has refused as a whole; the rest is added to `refused`. */
+  /** Sends everything that the server accepts of a refused batch; the rest is added to `refused`. */
   async find(items: Items, why: MlflowError, send: Send, refused: RefusedItems[]): Promise<void> {
     const attempt = (groups: readonly Group[], colons = true): Promise<MlflowError | undefined> =>
       send(itemsOf(groups.map((group) => this.#spelled(group, colons))));
 
-    /** Those of `sent` groups were refused as they are here, others together with more. */
+    /** `sent`: exactly these groups were refused, not these together with others. */
     const halves = async (groups: readonly Group[], reason: MlflowError, sent: boolean): Promise<void> => {
       const [only] = groups;
       if (groups.length === 1 && only) {
@@ -91,14 +94,14 @@ export class RefusedItemsFinder {
       const [first, second] = [groups.slice(0, middle), groups.slice(middle)];
       const firstReason = await attempt(first);
       if (firstReason) await halves(first, firstReason, true);
-      // When nothing is wrong with the first half, it is the second.
+      // If the first half is fine, the second one is not.
       const secondReason = firstReason ? await attempt(second) : reason;
       if (secondReason) await halves(second, secondReason, firstReason !== undefined);
     };
 
     const one = async (group: Group, reason: MlflowError): Promise<void> => {
       const aboutKey = ABOUT_KEY.test(reason.serverMessage);
-      // Servers before 2.20 know no colon in keys.
+      // Servers before 2.20 do not accept colons in keys.
       if (aboutKey && !this.#withoutColons && group.key.includes(":") && !(await attempt([group], false))) {
         this.#withoutColons = true;
         return;
@@ -106,7 +109,7 @@ export class RefusedItemsFinder {
       const alone = group.items.map((item): Group => ({ ...group, items: [item] }));
       const [first, last] = [alone[0] as Group, alone.at(-1) as Group];
       if (aboutKey || first === last) return set(group, reason, aboutKey);
-      // It is the key when the first and the last of its items are refused alone, or else some of them.
+      // If both the first and the last item are refused on their own, it is the key; otherwise it is some of the items.
       if ((await attempt([first])) && (await attempt([last]))) set(group, reason, true);
       else await halves(alone, reason, true);
     };
@@ -128,7 +131,7 @@ export class RefusedItemsFinder {
   }
 }
 
-/** Whether it was not a tag that says what was refused. */
+/** Whether it is not one of our own tags about refused items. */
 export const isOfUser = ({ what, key }: RefusedItems): boolean => what !== "tag" || !key.startsWith(TAG_PREFIX);
 
 const shown = ({ what, key }: Pick<Group, "what" | "key">): string =>

@@ -25,31 +25,31 @@ import { Reconciler, RUN_KEY_TAG } from "./reconciler.js";
 import { isAboutItems } from "./refused-items.js";
 
 /**
- * Runs under way at once. Fewer leave a server idle between requests, more gain nothing; and with some twenty requests
- * at once, of all programs together, MLflow's default pool of 15 database connections stands still.
+ * How many runs are in flight at once. Fewer leave the server idle between requests, more gain nothing; about twenty
+ * requests from all programs together exhaust MLflow's default pool of 15 database connections.
  */
 const WIDTH = 4;
-/** Most items of one change: what `log-batch` takes at once, beside the run's start and end. */
+/** Maximum number of items per change: what `log-batch` accepts at once, beside the run's start and end. */
 const BATCH_ITEMS = 1_000;
-/** Runs whose server ids are remembered, for children and for what comes late. */
+/** How many runs are remembered with their server ids, for children and late changes. */
 const MAX_KNOWN = 10_000;
-/** The tag of a run the server had lost, with the id it had. */
+/** Tags a run that was recreated because the server had lost it; the value is the former id. */
 const RECREATED_TAG = "pulse.recreated";
 
-/** What is known of a run on the server. */
+/** What is known about a run on the server. */
 interface Known {
   readonly ids: StoredIds;
-  /** As it was created, if it was by this process. */
+  /** How it was created, if by this process. */
   readonly start?: RunStart | undefined;
-  /** How it has ended. */
+  /** How it ended. */
   readonly end?: RunEnd | undefined;
-  /** The server has refused something of its start: all of it that may be refused follows by itself. */
+  /** Whether the server refused parts of its start; everything that can be refused is then sent separately. */
   readonly bare?: boolean;
 }
 
 /**
- * An MLflow server as a store, whoever speaks to it: at most three requests for a short run, and a run is created once
- * whatever happens to the requests.
+ * A store on an MLflow server, with any client. A short run takes at most three requests, and a run is created only
+ * once, whatever happens to the requests.
  */
 export class RestStore implements ReadyStore {
   readonly uri: string;
@@ -61,13 +61,13 @@ export class RestStore implements ReadyStore {
   readonly #late: Reconciler;
   readonly #experiments: Experiments;
   readonly #items: ItemWriter;
-  /** Ids of runs that somebody deleted: once they are purged, they are not to come back. */
+  /** Ids of runs that were deleted by users. They are not recreated once they are purged. */
   readonly #deleted = new Set<string>();
   readonly #known = new Map<string, Known>();
-  /** Of runs that were made anew, the id they have by the one they had. */
+  /** New ids of recreated runs, by their former ids. */
   readonly #moved = new Map<string, string>();
 
-  /** @param requestTimeoutMs how long a request may be under way */
+  /** @param requestTimeoutMs the maximum duration of a request */
   constructor(api: TrackingApi, uri: string, requestTimeoutMs: number) {
     this.api = api;
     this.uri = uri;
@@ -129,7 +129,7 @@ export class RestStore implements ReadyStore {
           kind: "rejected",
           error: new PulseError("REJECTED", `The change could not be sent: ${messageOf(error)}.`, error),
         };
-      // A server that comes back may be another one.
+      // When the server comes back, it may be a different one.
       if (error.kind === "away") this.#experiments.forget();
       if (error.kind !== "denied") return error.outcome;
       return { kind: "denied", error: deniedExperiment(change.experiment, this.uri, this.api.login, error.error) };
@@ -143,17 +143,17 @@ export class RestStore implements ReadyStore {
       try {
         return await this.#deliver(change, known);
       } catch (error) {
-        // A run that was resumed (its key is its id) is somebody else's.
+        // A resumed run (its key is its id) belongs to someone else and is not recreated.
         const lost = error instanceof Failure && error.error.code === "RUN_NOT_FOUND" && known.runId !== runKey;
         if (!lost || this.#deleted.has(known.runId)) throw error;
         this.#experiments.forget();
         const ended = this.#known.get(runKey)?.end;
         const ids = await this.#recreate(change, known);
         if (ids === undefined) return DONE;
-        this.#moved.delete(ids.runId); // a server that was restored may have it again
+        this.#moved.delete(ids.runId); // a restored server may have it again
         this.#moved.set(known.runId, ids.runId);
         if (this.#moved.size > MAX_KNOWN) this.#moved.delete(this.#moved.keys().next().value as string);
-        // What comes behind the end opens no run.
+        // Data that arrives after the end must not reopen the run.
         return await this.#deliver({ ...change, end: change.end ?? (ended && { ...ended, ifRunning: true }) }, ids);
       }
     }
@@ -161,7 +161,7 @@ export class RestStore implements ReadyStore {
     if (create?.resume) ids = await this.#resume(runKey);
     else if (create) ids = await this.#create(change, create);
     else ids = await this.#find(change);
-    if (ids === undefined && end?.ifRunning) return DONE; // it never was created
+    if (ids === undefined && end?.ifRunning) return DONE; // it was never created
     if (ids === undefined)
       throw refusal("RUN_NOT_FOUND", `There is no run with tag ${RUN_KEY_TAG} = ${runKey} on ${this.uri}.`);
     if (!this.#known.has(runKey)) this.#remember(runKey, { ids });
@@ -187,7 +187,7 @@ export class RestStore implements ReadyStore {
       this.#remember(runKey, { ...this.#known.get(runKey), ids, end });
       this.#late.ended(runKey, ids);
     }
-    // Who has not heard of the creation is told, too.
+    // Also reported to callers that have no ids because the answer to the creation was lost.
     return {
       kind: "done",
       ...((create || change.ids === undefined) && { ids }),
@@ -212,8 +212,8 @@ export class RestStore implements ReadyStore {
   }
 
   /**
-   * Makes a run anew that the server has no more (it was restored or replaced, or somebody has purged the run), for
-   * what is left of it; undefined when nothing is.
+   * Recreates a run that the server no longer has (it was restored or replaced, or the run was purged), for the data
+   * still to be sent; undefined if there is none.
    */
   async #recreate(change: RunChange, { runId }: StoredIds): Promise<StoredIds | undefined> {
     const { runKey, metrics, end } = change;
@@ -235,17 +235,17 @@ export class RestStore implements ReadyStore {
     );
   }
 
-  /** Creates a run; one whose creation may have happened before is looked up first. */
+  /** Creates a run. If an earlier attempt may have succeeded, looks it up first. */
   async #create(change: RunChange, start: RunStart): Promise<StoredIds> {
     const { runKey, experiment, attempted } = change;
     const experimentId = await this.#experiments.id(experiment);
     const found = attempted ? await this.#late.findOnly(experimentId, runKey) : undefined;
-    if (found) return { ...found, recreated: true }; // it may be the second one, and the first still on its way
+    if (found) return { ...found, recreated: true }; // it may be the second attempt, with the first still in flight
     const tags = await this.#keyTags(change, start, experimentId);
     const least = { experiment_id: experimentId, start_time: integer(start.startTime, "start time") };
     const named = { ...least, user_id: start.userId, run_name: start.name };
     let refused: unknown;
-    // When a tag is refused, or the name or user, the run is made without.
+    // If the server refuses a tag, the name or the user, the run is created without them.
     for (const creation of [
       { ...named, tags: [...start.sourceTags, ...tags] },
       { ...named, tags },
@@ -266,7 +266,7 @@ export class RestStore implements ReadyStore {
     throw refused;
   }
 
-  /** The tags without which a run is not what it is: its key and its parent. */
+  /** Returns the tags that a run cannot do without: its key and its parent. */
   async #keyTags(
     { runKey, parentId: given }: RunChange,
     { parentKey }: RunStart,
@@ -284,7 +284,7 @@ export class RestStore implements ReadyStore {
     ];
   }
 
-  /** A creation that was refused: says what is wrong with the experiment, and forgets what was known of it. */
+  /** Turns a refused creation into an error about the experiment, and drops the cached ids. */
   #createFailure(error: unknown, { experiment }: RunChange): unknown {
     const refused = refusedAs(error);
     if (refused === undefined) return error;
@@ -345,7 +345,7 @@ export class RestStore implements ReadyStore {
       return refusal("RUN_NOT_FOUND", `There is no run ${runId} on ${this.uri}.`, refused);
     if (refused && DELETED.test(refused.message)) {
       if (this.#deleted.size < MAX_KNOWN) this.#deleted.add(runId);
-      return refusal("RUN_DELETED", `Run ${runId} was deleted; what was logged into it since is not stored.`, refused);
+      return refusal("RUN_DELETED", `Run ${runId} was deleted; data logged into it since then is not stored.`, refused);
     }
     return error;
   }
@@ -358,5 +358,5 @@ export class RestStore implements ReadyStore {
   }
 }
 
-/** What a server says of a run or an experiment that was deleted. */
+/** Part of the server's message about a deleted run or experiment. */
 const DELETED = /Current state is deleted/;

@@ -24,14 +24,14 @@ import {
 import { META, mlrunsUri } from "./folder-path.js";
 import { Meta, metaText } from "./meta.js";
 
-/** Where MLflow puts deleted experiments. */
+/** MLflow's folder for deleted experiments. */
 export const TRASH = ".trash" as const;
-/** What MLflow takes for an experiment's id; other folders in its root are none. */
+/** The ids that MLflow accepts; other folders in its root are not experiments. */
 const ID = /^[a-z0-9][\w-]{0,63}$/i;
 const DEFAULT = { id: "0", name: "Default" } as const;
 const MAX_TAGGED = 1_000;
 
-/** An experiment's folder. */
+/** An experiment and its folder. */
 export interface Experiment {
   readonly id: string;
   readonly folder: string;
@@ -39,23 +39,23 @@ export interface Experiment {
 }
 
 interface Known extends Experiment {
-  /** Which file, and of when, this was read from. */
+  /** Identifies the file and version this was read from. */
   readonly stamp: string;
   readonly name: string | undefined;
   readonly deleted: boolean;
 }
 
-/** The experiments of an `mlruns` folder: by name, by id, or made. */
+/** Finds experiments of an `mlruns` folder by name or id, and creates them. */
 export class Experiments {
   readonly #root: string;
   readonly #now: () => number;
   readonly #known = new Map<string, Known>();
   readonly #names = new Map<string, string>();
-  /** Those whose tags are set, with what they were. */
+  /** Experiments whose tags are already set, with the reference they were set from. */
   readonly #tagged = new Map<string, ExperimentRef>();
-  /** One that could not be read when all were looked at. */
+  /** An experiment that could not be read during the last scan. */
   #unreadable: Unreadable | undefined;
-  /** What was looked at since the last `begin`. */
+  /** Experiments found since the last `begin`. */
   readonly #found = new Map<string, Experiment>();
 
   constructor(root: string, now: () => number) {
@@ -63,12 +63,12 @@ export class Experiments {
     this.#now = now;
   }
 
-  /** Others may have changed, moved or removed what was found before. */
+  /** Drops what was found before, since others may have changed, moved or removed it. */
   begin(): void {
     this.#found.clear();
   }
 
-  /** The experiment that is meant, made when there is none of that name; or why there is none. */
+  /** Returns the referenced experiment, creating it if there is none of that name; an error if it cannot be used. */
   find(ref: ExperimentRef): Experiment | PulseError {
     const key = "id" in ref ? `id ${ref.id}` : `name ${ref.name}`;
     const before = this.#found.get(key);
@@ -80,12 +80,12 @@ export class Experiments {
     return found;
   }
 
-  /** The folders of all experiments, deleted ones behind the others. */
+  /** Returns the folders of all experiments, deleted ones last. */
   folders(): string[] {
     return [this.#root, join(this.#root, TRASH)].flatMap((place) => idsIn(place).map((id) => join(place, id)));
   }
 
-  /** The two places where the folder of an experiment may be. */
+  /** Returns the two places where an experiment's folder may be. */
   placesOf(id: string): string[] {
     return ID.test(id) ? [join(this.#root, id), join(this.#root, TRASH, id)] : [];
   }
@@ -125,16 +125,16 @@ export class Experiments {
   }
 
   /**
-   * By the name, so that of programs that make it at the same time each makes the same one.
-   * @throws Unreadable while somebody may be writing one of that name just now
+   * Creates an experiment whose id is derived from its name, so that programs that do so at the same time agree.
+   * @throws Unreadable while another program may be writing one of that name
    */
   #made(name: string): Experiment {
     if (this.#unreadable?.isNew) throw this.#unreadable;
     for (let again = name === DEFAULT.name ? -1 : 0; ; again++) {
       const id = again < 0 ? DEFAULT.id : idOf(name, again);
       const [there, gone] = [this.#read(this.#root, id), this.#read(join(this.#root, TRASH), id)];
-      if (there?.name === name && !there.deleted) return there; // somebody has made it just now
-      // A folder that a killed program has left without its file is no experiment.
+      if (there?.name === name && !there.deleted) return there; // created just now by another program
+      // A folder without a file was left by a killed program and is not an experiment.
       if (there === undefined && gone === undefined) return this.#make(name, id);
     }
   }
@@ -153,17 +153,17 @@ export class Experiments {
     return { id, folder, artifactLocation };
   }
 
-  /** Makes the folder itself as MLflow does, with the experiment Default in it. */
+  /** Creates the root folder as MLflow does, with the Default experiment in it. */
   #makeRoot(): void {
     const isNew = !isFolder(this.#root);
     if (isNew) makeFolder(this.#root);
     if (!isNew && isFolder(join(this.#root, TRASH))) return;
-    // The trash is there when all is.
+    // The trash is created last, so if it exists, everything does.
     if (idsIn(this.#root).length === 0) this.#make(DEFAULT.name, DEFAULT.id);
     addFolder(join(this.#root, TRASH));
   }
 
-  /** One of many that are looked at: what is closed to us holds nothing up. */
+  /** Reads an experiment while scanning. One without access is skipped. */
   #scanned(place: string, id: string): Known | undefined {
     try {
       return this.#read(place, id);
@@ -174,8 +174,8 @@ export class Experiments {
   }
 
   /**
-   * An experiment's file, read again when it is another; undefined where there is none. One that cannot be read is
-   * nobody's.
+   * Reads an experiment's file, if it has changed; undefined if there is none. An unreadable file has no name and is
+   * never matched.
    */
   #read(place: string, id: string): Known | undefined {
     const folder = join(place, id);
@@ -193,7 +193,7 @@ export class Experiments {
       this.#unreadable = new Unreadable(path, messageOf(error), stats.mtimeMs);
       return { id, folder, artifactLocation: "", stamp: messageOf(error), name: undefined, deleted: false };
     }
-    // MLflow, too, takes no folder for an experiment whose file names another one: a copy.
+    // MLflow also ignores a folder whose file names another experiment, such as a copy.
     if (meta.text("experiment_id") !== id) return undefined;
     const known = {
       id,
@@ -207,7 +207,7 @@ export class Experiments {
     return known;
   }
 
-  /** Who may log runs may not always describe the experiment, and nothing is to wait for that. */
+  /** A user who may log runs may not always edit the experiment. Do not block on that. */
   #setTags(experiment: Experiment, ref: ExperimentRef, tags: readonly Tag[]): void {
     const { stamp } = this.#read(join(experiment.folder, ".."), experiment.id) ?? {};
     if (stamp === undefined || this.#tagged.get(stamp) === ref) return;
@@ -232,7 +232,7 @@ export class Experiments {
       set(fileOf(key));
     } catch (error) {
       if (!isAboutItem(error)) throw error;
-      set(apartFrom(key)); // a folder has that name, or a file that of a folder above it
+      set(apartFrom(key)); // a folder has that name, or a file has the name of a parent folder
     }
   }
 }
@@ -241,7 +241,7 @@ function deleted(ref: ExperimentRef): PulseError {
   return new PulseError("EXPERIMENT_DELETED", `Experiment ${experimentLabel(ref)} was deleted.`);
 }
 
-/** The folders that may be experiments. */
+/** Lists the folders that may be experiments. */
 function idsIn(place: string): string[] {
   try {
     return readdirSync(place).filter((name) => ID.test(name) && name !== "models");
@@ -252,7 +252,7 @@ function idsIn(place: string): string[] {
   }
 }
 
-/** 18 digits, as MLflow's ids are, the same for a name each time. */
+/** Derives an id from a name: 18 digits, like MLflow's own, and always the same. */
 function idOf(name: string, again: number): string {
   const number = BigInt(`0x${digest("sha256", `${again} ${name}`).slice(0, 16)}`);
   return String((number % (9n * 10n ** 17n)) + 10n ** 17n);

@@ -19,34 +19,34 @@ import { systemClock } from "../../base/clock.js";
 import { load } from "../../base/loading.js";
 import { shortHash } from "../../base/text/keys.js";
 
-/** The hash of a text in hex digits; loading node:crypto is dear. */
+/** Hashes a text, in hex digits. Loads node:crypto only when needed, because that is slow. */
 export function digest(algorithm: "md5" | "sha256", text: string): string {
   const { createHash } = load("node:crypto") as typeof import("node:crypto");
   return createHash(algorithm).update(text).digest("hex");
 }
 
-/** What an error of the file system is called. */
+/** Returns the code of a file system error. */
 export const codeOf = (error: unknown): string => String((error as NodeJS.ErrnoException | null)?.code);
 
-/** Not through a link that somebody has put in a file's place, and not waiting for the other end of a pipe. */
+/** Open flags: do not follow a link in a file's place, and do not wait for the other end of a pipe. */
 export const PLAIN: number = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
-/** What is in the way of a file: a folder of that name, or a file where a folder is to be. */
+/** Codes for something in the way: a folder with the file's name, or a file where a folder is needed. */
 export const IN_THE_WAY: readonly string[] = ["EISDIR", "ENOTDIR", "EEXIST"];
-/** What may not be looked at, or written. */
+/** Codes for missing permissions. */
 export const CLOSED: readonly string[] = ["EACCES", "EPERM"];
-/** And what is no file, or can have none of that name. */
+/** Codes for something that is not a regular file, or a name that is impossible. */
 const ODD: readonly string[] = ["ELOOP", "ENXIO", "ENAMETOOLONG", "EILSEQ", ...IN_THE_WAY];
 
-/** Whether an error of the file system is about one file, in whose place something else is. */
+/** Whether an error concerns a single file that something else is in the place of. */
 export const isAboutItem = (error: unknown): boolean => ODD.includes(codeOf(error));
 
-/** How long a file that cannot be read is left to whoever may be writing it: MLflow writes it in its place. */
+/** How long an unreadable file is left to a program that may still be writing it: MLflow writes files in place. */
 const SETTLING_MS = 2_000;
 
-/** A `meta.yaml` that is no such file, or not yet. */
+/** A `meta.yaml` that is invalid, or not complete yet. */
 export class Unreadable extends Error {
-  /** Whether somebody may be writing it just now. */
+  /** Whether another program may be writing it right now. */
   readonly isNew: boolean;
 
   constructor(path: string, why: string, changedAt: number) {
@@ -55,10 +55,10 @@ export class Unreadable extends Error {
   }
 }
 
-/** Most bytes of a file's name, and of a mended one: tag `pulse.key.<name>` has a file, too. */
+/** Maximum bytes of a file's name, and of a shortened one: the tag `pulse.key.<name>` needs a file, too. */
 const [NAME_BYTES, MENDED_BYTES] = [255, 200];
 
-/** Whether MLflow has a file for such a key: it stays as it is when it is read as a path, and leads nowhere else. */
+/** Whether MLflow can store such a key as a file: it must be a normalised path that stays in the folder. */
 export function isKey(key: string): boolean {
   if (sep === "\\" && /[\\:]/.test(key)) return false;
   return (
@@ -67,15 +67,18 @@ export function isKey(key: string): boolean {
 }
 
 /**
- * The name of a key's file: MLflow's own is the key. One whose parts are longer than names may be has another, always
- * the same.
+ * Returns the file name of a key: the key itself, as in MLflow. If a part is too long for a file name, a shortened
+ * name, always the same.
  */
 export function fileOf(key: string): string {
   if (key.length * 3 <= NAME_BYTES || key.split("/").every((part) => Buffer.byteLength(part) <= NAME_BYTES)) return key;
   return apartFrom(key);
 }
 
-/** The name of a key's file where its own is a folder, or a part of it is a file: `loss` beside `loss/train`. */
+/**
+ * Returns the file name of a key whose own name is taken by a folder, or part of it by a file: `loss` beside
+ * `loss/train`.
+ */
 export function apartFrom(key: string): string {
   let name = "";
   for (const character of key.replaceAll("/", "_")) {
@@ -85,7 +88,7 @@ export function apartFrom(key: string): string {
   return `${name}_${shortHash(key)}`;
 }
 
-/** Makes a folder below one that is there; false when it was there. */
+/** Creates a folder in an existing one; returns false if it exists. */
 export function addFolder(path: string): boolean {
   try {
     mkdirSync(path);
@@ -97,8 +100,8 @@ export function addFolder(path: string): boolean {
 }
 
 /**
- * Makes the folders of a path below `root`, which itself must be there: what was moved away meanwhile is not made anew.
- * @throws the error of the file system: ENOENT when `root` is gone, EEXIST or ENOTDIR when a file is in the way
+ * Creates the folders of a path below `root`, which must exist: one that was moved away is not recreated.
+ * @throws the error of the file system: ENOENT if `root` is gone, EEXIST or ENOTDIR if a file is in the way
  */
 export function makeFolders(root: string, path: string): void {
   try {
@@ -111,7 +114,7 @@ export function makeFolders(root: string, path: string): void {
   }
 }
 
-/** What is at a path, or behind a link there; undefined when there is nothing, or no way to it. */
+/** Returns the status of a path, following links; undefined if there is nothing or it cannot be reached. */
 export function statOf(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });
@@ -124,7 +127,7 @@ export function statOf(path: string): Stats | undefined {
 export const isLink = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 export const isFolder = (path: string): boolean => statOf(path)?.isDirectory() === true;
 
-/** Whether something else than a folder is at a path; what may not be looked at is none. */
+/** Whether something other than a folder is at a path. A path without access counts as absent. */
 export function isNoFolder(path: string): boolean {
   try {
     return statOf(path)?.isDirectory() === false;
@@ -133,7 +136,7 @@ export function isNoFolder(path: string): boolean {
   }
 }
 
-/** The text of a plain file; undefined when there is none. */
+/** Reads a regular file; undefined if there is none. */
 export function textOf(path: string): string | undefined {
   let descriptor: number | undefined;
   try {
@@ -149,8 +152,8 @@ export function textOf(path: string): string | undefined {
 }
 
 /**
- * Writes a file whole: whoever reads it sees what was there or what is there now. It is written in `folder` first, on
- * the same disk.
+ * Replaces a file atomically: readers see either the old or the new content. The new file is first written in `folder`,
+ * on the same disk.
  */
 export function replaceFile(path: string, text: string, folder: string): void {
   const temporary = writeBeside(text, folder);
@@ -162,7 +165,7 @@ export function replaceFile(path: string, text: string, folder: string): void {
   }
 }
 
-/** The same for a file that must not be there; false when it is, and stays. */
+/** Does the same for a file that must not exist yet; returns false, and keeps the file, if it does. */
 export function addFile(path: string, text: string, folder: string): boolean {
   const temporary = writeBeside(text, folder);
   try {
@@ -179,7 +182,7 @@ export function addFile(path: string, text: string, folder: string): boolean {
   }
 }
 
-/** What file systems without hard links answer. */
+/** Codes from file systems without hard links. */
 const NO_LINKS: readonly string[] = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
 
 function writeBeside(text: string, folder: string): string {
@@ -193,13 +196,13 @@ function writeBeside(text: string, folder: string): string {
   return temporary;
 }
 
-/** Writes a file in its place, for where nobody looks yet. */
+/** Writes a file in place; only for files that nobody reads yet. */
 export function writeFile(path: string, text: string, flags: number = constants.O_TRUNC): void {
   const descriptor = openSync(path, constants.O_WRONLY | constants.O_CREAT | flags | PLAIN);
   try {
     const written = writeSync(descriptor, text);
     const bytes = Buffer.byteLength(text);
-    // A full disk takes a part first.
+    // A nearly full disk first writes only a part.
     for (let done = written; done < bytes; ) done += writeSync(descriptor, Buffer.from(text), done, bytes - done, null);
   } finally {
     closeSync(descriptor);

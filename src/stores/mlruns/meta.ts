@@ -2,10 +2,10 @@ import { messageOf } from "../../base/errors.js";
 import { part } from "../../base/loading.js";
 import { wellFormed } from "../../base/text/keys.js";
 
-/** What a `meta.yaml` holds: texts, integers, nothing; in the files of datasets' inputs, a few pairs. */
+/** The values in a `meta.yaml`: texts, integers or nothing; for dataset inputs, also a few pairs. */
 export type MetaValue = string | number | null | readonly [] | Readonly<Record<string, string>>;
 
-/** A larger file is no `meta.yaml`: those of runs and experiments are a few hundred bytes. */
+/** Larger files are not a `meta.yaml`: those of runs and experiments have a few hundred bytes. */
 const MAX_META = 256 * 1024;
 
 interface Scalar {
@@ -27,10 +27,10 @@ interface Yaml {
   isMap(node: unknown): boolean;
 }
 
-/** PyYAML refuses these raw, or takes them for the end of a line. */
+/** Characters that PyYAML refuses unescaped, or takes for line breaks. */
 const UNREADABLE = /[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g;
 
-/** The text of a new file, which PyYAML reads as it was given: keys in their order, texts in quotation marks. */
+/** Returns the text of a new file that PyYAML reads back unchanged: keys in the given order, texts quoted. */
 export function metaText(fields: Readonly<Record<string, MetaValue>>): string {
   let text = "";
   for (const key in fields) text += metaLine(key, fields[key] as MetaValue);
@@ -52,11 +52,11 @@ function escaped(text: string): string {
   return text.replace(UNREADABLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-/** The file of a run or an experiment that may be anybody's; nothing in it is more than a text or a number. */
+/** A file of a run or an experiment, from any program. Its values are only read as texts or numbers. */
 export class Meta {
   readonly #document: YamlDocument;
 
-  /** @throws Error for what is no such file */
+  /** @throws Error if it is not a valid file */
   constructor(text: string) {
     if (text.length > MAX_META) throw new Error(`it has ${text.length} characters`);
     const yaml = part("yaml") as Yaml;
@@ -70,7 +70,7 @@ export class Meta {
     try {
       this.#document = yaml.parseDocument(text, options);
     } catch (error) {
-      throw new Error(messageOf(error)); // too deep for the stack, for example
+      throw new Error(messageOf(error)); // nested too deeply, for example
     }
     const [error] = this.#document.errors;
     if (error) throw new Error(error.message.split("\n")[0]);
@@ -78,7 +78,7 @@ export class Meta {
       throw new Error(text.trim() === "" ? "it is empty" : "it holds no fields");
   }
 
-  /** A field as text, as it is written: of a number its digits. Undefined when there is none, or it is no scalar. */
+  /** Returns a field as it is written, including a number's digits; undefined if it is missing or not a scalar. */
   text(key: string): string | undefined {
     const found = this.#document.get(key, true);
     if (found === undefined || found === null || !("value" in found) || found.value === null) return undefined;
@@ -91,14 +91,14 @@ export class Meta {
     return Number.isFinite(number) ? number : undefined;
   }
 
-  /** The file with other values in it; everything else stays as it is. */
+  /** Returns the file's text with some values changed, and everything else as it was. */
   with(fields: Readonly<Record<string, string | number | null>>): string {
     for (const [key, value] of Object.entries(fields)) {
       const node = this.#document.createNode(value);
       if (typeof value === "string") node.type = "QUOTE_DOUBLE";
       this.#document.set(key, node);
     }
-    // What is refused raw stands in quotation marks: PyYAML has written it so, and so have we.
+    // Characters that must be escaped are inside quotes: that is how PyYAML and we write them.
     return escaped(this.#document.toString({ lineWidth: 0 }));
   }
 }

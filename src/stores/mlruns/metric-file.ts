@@ -2,37 +2,39 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, wri
 import type { Metric } from "../../base/entities.js";
 import { PLAIN } from "./files.js";
 
-/** How long a line without an end is left to whoever may be writing it just now. */
+/** How long to wait for a program that may be writing a line without an end. */
 const SETTLING_MS = 20;
 const CHUNK_BYTES = 256 * 1024;
-/** A longer line is no point. */
+/** Longer lines are not metric values. */
 const MAX_LINE = 4_096;
 
-/** How a file was left: a point is not in it whose step is greater, or whose time is later, than those of all in it. */
+/**
+ * The state in which a file was left. A value with a higher step or a later time than all in it cannot be in it yet.
+ */
 export interface Written {
-  /** In bytes; whole lines, or the file is read the next time. */
+  /** In bytes, of whole lines; negative if the file must be read again. */
   readonly size: number;
-  /** The greatest step, and the latest time of a point with it. */
+  /** The highest step, and the latest time of a value with it. */
   readonly step: number;
   readonly timestamp: number;
-  /** The latest time of all. */
+  /** The latest time of any value. */
   readonly latest: number;
 }
 
 type Top = { -readonly [name in Exclude<keyof Written, "size">]: number };
 
-/** A place in which there is something else than a file of points. */
+/** The file of a metric does not contain metric values. */
 export class NoMetricFile extends Error {
   constructor() {
-    super("there is something else than points in its place");
+    super("its file does not contain metric values");
   }
 }
 
 /**
- * Adds points to the file of a metric, as MLflow does: a line `timestamp value step` each, at its end and in one piece,
- * so that programs that do it at the same time do not write into each other's lines. Each point is there once, however
- * often it comes: a file that is not as it was left is read, and so is one that gets a point which is not behind all
- * others. Half a line that a killed program has left is taken away.
+ * Appends values to a metric's file the way MLflow does: a line `timestamp value step` each, in a single write, so that
+ * concurrent programs do not write into each other's lines. Each value is stored once, however often it is passed: the
+ * file is read if it changed since it was left, or if a value is not beyond all others. Half a line left by a killed
+ * program is removed.
  * @throws the error of the file system; NoMetricFile
  */
 export function addPoints(path: string, metrics: readonly Metric[], last: Written | undefined): Written {
@@ -49,7 +51,7 @@ export function addPoints(path: string, metrics: readonly Metric[], last: Writte
       const wanted = new Map(
         metrics.map((metric) => [nameOf(metric.timestamp, pointValue(metric.value), metric.step), metric]),
       );
-      // What is behind all that was there can only be in what has come since.
+      // A value beyond all previous ones can only be in the part added since.
       const isLater = rises(metrics, top) || metrics.every((metric) => metric.timestamp > latest);
       const from = last !== undefined && isLater && last.size >= 0 && last.size <= size ? last.size : 0;
       if (!asLeft || from === 0) size = sift(descriptor, size, wanted, top, from);
@@ -58,7 +60,7 @@ export function addPoints(path: string, metrics: readonly Metric[], last: Writte
     if (added.length > 0) {
       const lines = linesOf(added);
       append(descriptor, lines, size);
-      size += lines.length; // each character is a byte
+      size += lines.length; // all characters are ASCII
     }
     for (const point of added) raise(top, point.step, point.timestamp);
     return { size, ...top };
@@ -69,7 +71,7 @@ export function addPoints(path: string, metrics: readonly Metric[], last: Writte
 
 const NO_POINT: Top = { step: Number.NEGATIVE_INFINITY, timestamp: 0, latest: -1 };
 
-/** The latest time of a file's points. */
+/** Returns the latest time of the values in a file. */
 export function latestTime(path: string): number {
   const descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
@@ -84,7 +86,7 @@ export function latestTime(path: string): number {
   }
 }
 
-/** Lines as MLflow writes them; Python's words for what is no number, and one zero: databases have one. */
+/** Formats lines as MLflow does: Python's words for NaN and infinities, and no negative zero, as in databases. */
 function linesOf(metrics: readonly Metric[]): string {
   let text = "";
   for (const { timestamp, value, step } of metrics) text += `${timestamp} ${pointValue(value)} ${step}\n`;
@@ -98,7 +100,9 @@ function pointValue(value: number): string {
 
 const nameOf = (timestamp: number, value: string, step: number): string => `${timestamp} ${value} ${step}`;
 
-/** Whether each point lies behind the one before, by step and time: then none is there yet, and none comes twice. */
+/**
+ * Whether each value is beyond the one before, by step and time. Then none is in the file yet, and none is repeated.
+ */
 function rises(metrics: readonly Metric[], top: Top): boolean {
   let { step, timestamp } = top;
   for (const each of metrics) {
@@ -116,12 +120,12 @@ function raise(top: Top, step: number, timestamp: number): void {
   top.timestamp = timestamp;
 }
 
-/** Stands for the size of a file that is to be read the next time: its last line has no end. */
+/** Used as the size of a file whose last line has no end, so that it is read again next time. */
 const TORN = -1;
 
 /**
- * Takes from the points that are `wanted` those that are in the file, of which `from` bytes are known, and mends what a
- * killed program has left at its end, if there is anything to be added; gives the size the file has then.
+ * Removes from `wanted` the values already in the file, of which `from` bytes are known. If there is something to add,
+ * repairs an unfinished last line. Returns the resulting file size.
  */
 function sift(descriptor: number, size: number, wanted: Map<string, Metric>, top: Top, from: number): number {
   let fields = 0;
@@ -135,7 +139,7 @@ function sift(descriptor: number, size: number, wanted: Map<string, Metric>, top
   const length = end + rest.length;
   if (rest === "") return length;
   if (wanted.size === 0) return TORN;
-  // Somebody may be writing it just now: a large piece comes page by page.
+  // Another program may be writing right now: large writes arrive page by page.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SETTLING_MS);
   if (fstatSync(descriptor).size !== length) return sift(descriptor, size, wanted, top, from);
   const point = pointOf(rest);
@@ -157,7 +161,7 @@ interface Point {
   readonly fields: number;
 }
 
-/** Reads a line as Python's client does: 2, 3 or 5 fields, with a step where there are 3. */
+/** Parses a line as MLflow's Python client does: 2, 3 or 5 fields, with a step if there are 3. */
 function pointOf(line: string): Point | undefined {
   const parts = line.trim().split(" ");
   const fields = parts.length;
@@ -168,7 +172,7 @@ function pointOf(line: string): Point | undefined {
   return { timestamp, value, step, fields };
 }
 
-/** A value as we write it, however Python did; undefined for what is none. */
+/** Normalises a value written by Python; undefined if it is not a number. */
 function numberOf(text: string): string | undefined {
   const word = /^([+-]?)(nan|inf(?:inity)?)$/i.exec(text);
   if (word) return /nan/i.test(text) ? "nan" : word[1] === "-" ? "-inf" : "inf";
@@ -176,9 +180,7 @@ function numberOf(text: string): string | undefined {
   return Number.isNaN(number) ? undefined : pointValue(number);
 }
 
-/**
- * Reads a file line by line, `from` the end of one on; gives where the last whole line ends, and what comes behind it.
- */
+/** Reads a file line by line, starting at a line's end. Returns where the last whole line ends, and what follows it. */
 function readLines(descriptor: number, from: number, take: (line: string) => void): { end: number; rest: string } {
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   let rest = "";
@@ -194,7 +196,7 @@ function readLines(descriptor: number, from: number, take: (line: string) => voi
   }
 }
 
-/** Adds lines at the end of a file that has `size`, in one piece; of what does not fit, nothing stays. */
+/** Appends lines to a file of `size` bytes in a single write. If they do not fit, nothing of them is kept. */
 function append(descriptor: number, lines: string, size: number): void {
   let written = 0;
   try {
@@ -202,10 +204,10 @@ function append(descriptor: number, lines: string, size: number): void {
       written += writeSync(descriptor, written === 0 ? lines : lines.slice(written), null, "latin1");
   } catch (error) {
     try {
-      // Only where nobody else has added anything.
+      // Only if nobody else has appended anything.
       if (written > 0 && fstatSync(descriptor).size === size + written) ftruncateSync(descriptor, size);
     } catch {
-      // Half a line stays, which the next to come takes away.
+      // The next writer removes the half line.
     }
     throw error;
   }

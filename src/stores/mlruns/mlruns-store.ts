@@ -20,19 +20,19 @@ import { CLOSED, codeOf, isFolder, statOf, Unreadable } from "./files.js";
 import { META, mlrunsUri } from "./folder-path.js";
 import { Gone, isOdd, Refused, RunFolder } from "./run-folder.js";
 
-/** Bounds of what one call writes, and the milliseconds of the event loop it may take: a run is some twenty files. */
+/** Limits of one call, and how many milliseconds it may block the event loop: a run has about twenty files. */
 const BATCH_ITEMS = 2_000;
 const [MIN_RUNS, MAX_RUNS] = [4, 64];
 const [QUICK_MS, SLOW_MS] = [2, 4];
-/** Runs that are remembered, with how their files were left. */
+/** How many runs are remembered, with the state of their files. */
 const MAX_KNOWN = 1_000;
-/** What MLflow takes for a run's id; nothing else is the name of a run's folder. */
+/** The run ids that MLflow accepts; other folders are not runs. */
 const RUN_ID = /^[a-z0-9][\w-]{0,255}$/i;
 
 /**
- * MLflow's own `mlruns` folder as a store: the files that its file store writes, in their places. Runs of others are
- * gone on with, and theirs of ours. Nothing waits for the disk itself: what a program has written is there when it is
- * killed, not when the power fails.
+ * A store on MLflow's own `mlruns` folder, with the files that its file store writes. Runs of other programs can be
+ * continued, and they can continue ours. Does not sync to disk: written data survives a killed program, but not a power
+ * failure.
  */
 export class MlrunsStore implements ReadyStore {
   readonly uri: string;
@@ -43,7 +43,7 @@ export class MlrunsStore implements ReadyStore {
   readonly #experiments: Experiments;
   readonly #runs = new Map<string, RunFolder>();
 
-  /** @param root an absolute path; it need not exist yet */
+  /** @param root an absolute path; it does not have to exist */
   constructor(root: string, { clock }: { readonly clock: Clock }) {
     this.#root = root;
     this.uri = mlrunsUri(root);
@@ -60,7 +60,7 @@ export class MlrunsStore implements ReadyStore {
     let away: Outcome | undefined;
     const outcomes = changes.map((change): Outcome => {
       const outcome = away ?? this.#apply(change);
-      if (outcome.kind === "away") away = outcome; // the disk is full or closed to us for all of them
+      if (outcome.kind === "away") away = outcome; // the disk is full or not writable for all of them
       return outcome;
     });
     const ms = performance.now() - began;
@@ -78,7 +78,7 @@ export class MlrunsStore implements ReadyStore {
     return this.#looked(runId, (run) => run.tag(key));
   }
 
-  /** Loaded at the need: only `doctor` asks. */
+  /** Loaded on demand: only `doctor` uses it. */
   async probe(_options: ProbeOptions): Promise<readonly Finding[]> {
     const { probeFolder } = await import("./probe.js");
     return probeFolder(this.#root);
@@ -106,7 +106,7 @@ export class MlrunsStore implements ReadyStore {
       try {
         return this.#write(change);
       } catch (error) {
-        this.#runs.delete(change.runKey); // how its files were left is not known any more
+        this.#runs.delete(change.runKey); // the state of its files is unknown now
         if (!(error instanceof Gone) || again) return this.#outcomeOf(error, change.runKey);
       }
   }
@@ -116,7 +116,7 @@ export class MlrunsStore implements ReadyStore {
     let run: RunFolder | undefined;
     let experiment: Experiment | undefined;
     let isNew = false;
-    // A creation that was handed over before may have been for an experiment that is called otherwise now, or is gone.
+    // If the creation was attempted before, its experiment may have been renamed or removed since.
     const made = create && !create.resume && change.attempted ? this.#find(runKey) : undefined;
     if (create && !create.resume && made === undefined) {
       const found = this.#experimentOf(change);
@@ -128,16 +128,16 @@ export class MlrunsStore implements ReadyStore {
       run ??= RunFolder.make(found, runKey);
     } else {
       run = made ?? this.#find(runKey, ids?.experimentId);
-      // It never was created
+      // It was never created
       if (run === undefined) return end?.ifRunning ? DONE : { kind: "rejected", error: this.#noRun(runKey) };
     }
     if (!isNew && run.deleted) {
-      const detail = `Run ${runKey} was deleted; what was logged into it since is not stored.`;
+      const detail = `Run ${runKey} was deleted; data logged into it since then is not stored.`;
       return { kind: "rejected", error: new PulseError("RUN_DELETED", detail) };
     }
     if (create?.resume) run.reopen();
     const refused: RefusedItems[] = [];
-    // One that is there has them, and others may have changed them since.
+    // An existing run already has them, and others may have changed them since.
     if (isNew && create) writeTags(run, startTags(create), refused, 0);
     const conflicts = writeParams(run, change, refused);
     if (conflicts.length > 0) return { kind: "conflict", params: conflicts };
@@ -153,11 +153,11 @@ export class MlrunsStore implements ReadyStore {
       if (name !== undefined) run.rename(name);
       if (end) run.end(end);
     }
-    // Who asks about a run of a dead program has not heard whether it was created.
-    const told = create || (end?.ifRunning && ids === undefined);
+    // Also returned to a caller that does not know whether the run of a dead program was created.
+    const withIds = create || (end?.ifRunning && ids === undefined);
     return {
       kind: "done",
-      ...(told && { ids: { runId: runKey, experimentId: run.experimentId } }),
+      ...(withIds && { ids: { runId: runKey, experimentId: run.experimentId } }),
       ...(refused.length > 0 && { refused }),
     };
   }
@@ -167,7 +167,7 @@ export class MlrunsStore implements ReadyStore {
     return this.#experiments.find(beside && !beside.deleted ? { id: beside.experimentId } : ref);
   }
 
-  /** A run that is there, whoever has made it; also one whose experiment was deleted. */
+  /** Finds an existing run, whoever created it, even if its experiment was deleted. */
   #find(runKey: string, experimentId?: string): RunFolder | undefined {
     if (!RUN_ID.test(runKey)) return undefined;
     const known = this.#runs.get(runKey);
@@ -199,31 +199,31 @@ export class MlrunsStore implements ReadyStore {
   #outcomeOf(error: unknown, runKey: string): Outcome {
     if (error instanceof PulseError) return { kind: "away", error };
     if (error instanceof Gone) return { kind: "rejected", error: this.#noRun(runKey) };
-    // A file that is being written just now is whole in a moment; another one stays as it is.
+    // A file that is being written will soon be complete; any other unreadable file stays so.
     if (error instanceof Unreadable)
       return error.isNew
         ? { kind: "retry", error: new PulseError("STORE_BUSY", `${error.message}.`, error) }
         : {
             kind: "rejected",
-            error: new PulseError("REJECTED", `${error.message}. Mend the file, or remove its folder.`, error),
+            error: new PulseError("REJECTED", `${error.message}. Fix the file, or remove its folder.`, error),
           };
     const code = CODES[codeOf(error)];
     const detail = `${this.#root} cannot be written: ${messageOf(error)}.`;
     if (code === undefined) return { kind: "rejected", error: new PulseError("REJECTED", detail, error) };
-    // What belongs to another user is closed, and the rest goes on.
+    // A folder of another user only blocks its own runs; everything else continues.
     const { path = "" } = error as { path?: string };
     const isOfOne = code === "NOT_WRITABLE" && codeOf(error) !== "EROFS" && this.#isBelow(dirname(path));
     return { kind: isOfOne ? "denied" : "away", error: new PulseError(code, detail, error) };
   }
 
-  /** Whether a folder is that of an experiment or lies in one, and not the root or its trash. */
+  /** Whether a folder is an experiment or inside one, but not the root or its trash. */
   #isBelow(folder: string): boolean {
     const [first, ...others] = relative(this.#root, folder).split(sep);
     return first !== "" && first !== ".." && (first !== TRASH || others.length > 0) && isFolder(this.#root);
   }
 }
 
-/** Whether there is something; what is closed to us is not there for us. */
+/** Whether a path exists. A path without access counts as absent. */
 function isThere(path: string): boolean {
   try {
     return statOf(path) !== undefined;
@@ -233,7 +233,7 @@ function isThere(path: string): boolean {
   }
 }
 
-/** What an error of the file system means for the whole folder. */
+/** The meaning of file system errors for the whole folder. */
 const CODES: Readonly<Record<string, PulseErrorCode>> = {
   ENOSPC: "DISK_FULL",
   EDQUOT: "DISK_FULL",
@@ -251,14 +251,14 @@ const CODES: Readonly<Record<string, PulseErrorCode>> = {
   ENOENT: "STORE_UNAVAILABLE",
 };
 
-/** The tags of a run's start. */
+/** Returns the tags of a run's start. */
 function startTags({ sourceTags, name, parentKey }: RunStart): RunChange["tags"] {
   const tags = [...sourceTags, { key: "mlflow.runName", value: name }];
   if (parentKey !== undefined) tags.push({ key: "mlflow.parentRunId", value: parentKey });
   return tags;
 }
 
-/** Does something for one item; what cannot be stored of it costs no other. */
+/** Writes one item; if it cannot be stored, the others still are. */
 function attempt<R>(
   refused: RefusedItems[],
   what: RefusedItems["what"],
@@ -285,7 +285,7 @@ function writeTags(run: RunFolder, tags: RunChange["tags"], refused: RefusedItem
   for (const tag of tags) attempt(refused, "tag", tag.key, items, () => run.setTag(tag));
 }
 
-/** Gives the keys of those that have another value, be it from this very change. */
+/** Returns the keys of params that have another value, even from the same change. */
 function writeParams(run: RunFolder, { params }: RunChange, refused: RefusedItems[]): string[] {
   const values = new Map<string, string>();
   return params.flatMap((param) => {

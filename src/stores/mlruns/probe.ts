@@ -4,7 +4,7 @@ import { writable } from "../../contracts/finding.js";
 import type { Finding } from "../../contracts/tracking-store.js";
 import { statOf } from "./files.js";
 
-/** Looks at an `mlruns` folder, without making one. */
+/** Checks an `mlruns` folder without creating it. */
 export function probeFolder(root: string): Finding[] {
   const stats = statOf(root);
   if (stats && !stats.isDirectory())
@@ -12,22 +12,22 @@ export function probeFolder(root: string): Finding[] {
       {
         what: "store",
         verdict: "bad",
-        detail: `${root} is no folder`,
+        detail: `${root} is not a folder`,
         todo: `Choose another folder, or move ${root} away.`,
       },
     ];
   const what = holdsExperiments(root)
-    ? "is a folder of MLflow's and can be written"
+    ? "is an MLflow folder and writable"
     : stats
-      ? "can be written"
-      : "is made at the first run";
+      ? "is writable"
+      : "will be created by the first run";
   return [
     writable("store", stats ? root : dirname(root), `${root} ${what}`),
     {
       what: "file store",
       verdict: "note",
       detail:
-        "MLflow 3.18 and newer open such a folder only with MLFLOW_ALLOW_FILE_STORE=true; `mlflow migrate-filestore` makes a database of it, which loses nothing",
+        "MLflow 3.18 and newer open such a folder only with MLFLOW_ALLOW_FILE_STORE=true; `mlflow migrate-filestore` converts it to a database without loss",
     },
   ];
 }

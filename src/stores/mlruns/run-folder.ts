@@ -31,37 +31,38 @@ import { META, mlrunsUri } from "./folder-path.js";
 import { Meta, type MetaValue, metaText } from "./meta.js";
 import { addPoints, latestTime, NoMetricFile, type Written } from "./metric-file.js";
 
-/** MLflow's numbers for how a run stands. */
+/** MLflow's numbers for a run's status. */
 const STATUS = { RUNNING: 1, FINISHED: 3, FAILED: 4, KILLED: 5 } as const;
 /** `SourceType.LOCAL`, which MLflow writes for every run. */
 const LOCAL = 4;
-/** What tags about mended keys begin with, as those of keys that were mended before. */
+/** Prefix of tags that name the original key of a changed file name. */
 const KEY_TAG = "pulse.key.";
-/** Without these MLflow takes no folder for a run. */
+/** MLflow only recognises a run if these folders exist. */
 const FOLDERS = ["metrics", "params", "artifacts", "tags"] as const;
 
 type Kind = "metrics" | "params" | "tags";
 type Fields = Readonly<Record<string, string | number | null>>;
 
-/** `meta.yaml` as it was last read or written. */
+/** `meta.yaml` as last read or written. */
 interface MetaFile {
   readonly stamp: string;
-  /** What we have written, field by field. */
+  /** The fields, if we wrote it. */
   readonly own?: Readonly<Record<string, MetaValue>>;
-  /** What somebody else has. */
+  /** The parsed file, if another program wrote it. */
   readonly read?: Meta;
 }
 
-/** One run of an `mlruns` folder, as MLflow keeps it: a file for each metric, param and tag, and `meta.yaml`. */
+/** A run in an `mlruns` folder, stored as MLflow does: a file per metric, param and tag, and `meta.yaml`. */
 export class RunFolder {
   readonly experimentId: string;
   readonly #folder: string;
   /**
-   * The run is being made: nobody sees it before its `meta.yaml` is there, and files may be written in their places.
+   * Whether the run is still being created. Nobody sees it before its `meta.yaml` exists, so files may be written in
+   * place.
    */
   #unseen: boolean;
   #meta: MetaFile = { stamp: "" };
-  /** How each metric's file was left. */
+  /** The state of each metric's file. */
   readonly #written = new Map<string, Written>();
 
   private constructor(folder: string, unseen: boolean) {
@@ -70,16 +71,14 @@ export class RunFolder {
     this.#unseen = unseen;
   }
 
-  /** The run in a folder, if one is there. */
+  /** Opens the run in a folder, if there is one. */
   static at(folder: string): RunFolder | undefined {
     if (!statOf(join(folder, META))) return undefined;
     sweepUnfinished(folder);
     return new RunFolder(folder, false);
   }
 
-  /**
-   * A folder for a run that is not there; a killed program may have left a part of it, which nobody takes for a run.
-   */
+  /** Creates the folder of a new run. A killed program may have left parts of it, which do not count as a run. */
   static make(experiment: Experiment, runKey: string): RunFolder {
     const folder = join(experiment.folder, runKey);
     if (!addFolder(folder)) sweepUnfinished(folder);
@@ -87,12 +86,12 @@ export class RunFolder {
     return new RunFolder(folder, true);
   }
 
-  /** Whether it is there still, and where it was. */
+  /** Whether it still exists in the same place. */
   get exists(): boolean {
     return statOf(join(this.#folder, META)) !== undefined;
   }
 
-  /** @throws PulseError when nobody can read the file */
+  /** @throws PulseError if the file cannot be read */
   get deleted(): boolean {
     const { own, read } = this.#current();
     return own === undefined && read?.text("lifecycle_stage") === "deleted";
@@ -103,7 +102,7 @@ export class RunFolder {
     return Number(own?.["status"] ?? read?.number("status") ?? STATUS.RUNNING);
   }
 
-  /** Where its files are kept: a place of their own, or in its folder, as long as that is there. */
+  /** Where its files are stored: at a separate URI, or in its folder as long as that exists. */
   get artifacts(): ArtifactPlace {
     const { own, read } = this.#current();
     const uri = own === undefined ? read?.text("artifact_uri") : String(own["artifact_uri"]);
@@ -111,7 +110,9 @@ export class RunFolder {
     return uri === mlrunsUri(folder) ? new LocalRepository(folder, () => this.#needThere()) : uri;
   }
 
-  /** @throws PulseError where it was moved or removed: MLflow takes what would be made anew there for a broken run */
+  /**
+   * @throws PulseError if the run was moved or removed: a folder recreated there would look like a broken run to MLflow
+   */
   #needThere(): void {
     const id = basename(this.#folder);
     if (!this.exists) throw new PulseError("RUN_NOT_FOUND", `Run ${id} is no longer in ${dirname(this.#folder)}.`);
@@ -124,7 +125,7 @@ export class RunFolder {
     return own ?? apart;
   }
 
-  /** Makes it a run, with its end when that is known already. Behind all else: nothing of it is seen before. */
+  /** Completes the creation, with the end if it is already known. Done last: before this, nobody sees the run. */
   create(experiment: Experiment, start: RunStart, end: RunEnd | undefined, name: string): void {
     const own = {
       artifact_uri: `${experiment.artifactLocation.replace(/\/+$/, "")}/${basename(this.#folder)}/artifacts`,
@@ -156,14 +157,14 @@ export class RunFolder {
   end({ status, endTime, ifRunning }: RunEnd): void {
     if (ifRunning && this.status !== STATUS.RUNNING) return;
     this.#edit({ status: STATUS[status], end_time: ifRunning ? Math.max(endTime, this.#latestTime()) : endTime });
-    this.#written.clear(); // for what comes behind it the files are read
+    this.#written.clear(); // anything that follows reads the files again
   }
 
   rename(name: string): void {
     this.#edit({ run_name: name.slice(0, LIMITS.runName) });
   }
 
-  /** Adds a param; false when it has another value. */
+  /** Adds a param; returns false if it has another value. */
   addParam({ key, value }: Param): boolean {
     return this.#place("params", key, (path) => {
       if (this.#unseen) this.#inFolder(path, () => writeFile(path, value));
@@ -189,7 +190,7 @@ export class RunFolder {
     });
   }
 
-  /** Has the run use a dataset. The tags of the first use stay, as in MLflow. */
+  /** Records the use of a dataset. The tags of the first use are kept, as in MLflow. */
   addInput({ name, digest: of, sourceType, source, schema, profile, tags }: DatasetInput): void {
     const datasetId = digest("md5", name + of);
     const dataset = {
@@ -202,7 +203,7 @@ export class RunFolder {
     };
     this.#addMeta(dirname(this.#folder), join("datasets", datasetId), dataset);
     const input = {
-      destination_id: datasetId, // as MLflow has it
+      destination_id: datasetId, // MLflow does the same
       destination_type: "RUN",
       source_id: datasetId,
       source_type: "DATASET",
@@ -211,7 +212,7 @@ export class RunFolder {
     this.#addMeta(this.#folder, join("inputs", digest("md5", datasetId + basename(this.#folder))), input);
   }
 
-  /** Adds a folder with a `meta.yaml` to another one, whole or not at all; one that is there stays. */
+  /** Adds a folder with a `meta.yaml` atomically; an existing one is kept. */
   #addMeta(root: string, path: string, fields: Readonly<Record<string, MetaValue>>): void {
     const target = join(root, path);
     if (statOf(join(target, META))) return;
@@ -224,7 +225,7 @@ export class RunFolder {
         renameSync(temporary, target);
       } catch (error) {
         if (!statOf(target)) throw error;
-        // It is there, whole by now or without its file.
+        // The folder exists, complete by now or without its file.
         addFile(join(target, META), metaText(fields), this.#folder);
       }
     } finally {
@@ -232,24 +233,24 @@ export class RunFolder {
     }
   }
 
-  /** Does something with the file of a key: its own, or another one where that cannot be. */
+  /** Writes the file of a key under its own name, or under another if that is taken. */
   #place<R>(kind: Kind, key: string, use: (path: string) => R): R {
     if (!isKey(key)) throw refusedKey(kind, key);
     if (key.includes("/")) this.#needOwnFolders(kind, key);
     let name = fileOf(key);
     let done: R;
     try {
-      done = use(`${this.#folder}/${kind}/${name}`); // `join` costs a tenth of writing it
+      done = use(`${this.#folder}/${kind}/${name}`); // `join` would cost a tenth of the write
     } catch (error) {
       if (!IN_THE_WAY.includes(codeOf(error))) throw error;
       name = apartFrom(key);
       done = use(`${this.#folder}/${kind}/${name}`);
     }
-    if (name !== key) this.#sayKey(name, key);
+    if (name !== key) this.#tagKey(name, key);
     return done;
   }
 
-  /** Folders of others' are not written into through a link that somebody has put in the place of a key's. */
+  /** Refuses to write through a link in place of a key's folder, which might lead to other users' folders. */
   #needOwnFolders(kind: Kind, key: string): void {
     for (let folder = dirname(key); folder !== "."; folder = dirname(folder))
       if (isLink(join(this.#folder, kind, folder))) {
@@ -258,13 +259,13 @@ export class RunFolder {
       }
   }
 
-  /** Says what a file's name stands for, as of keys that were mended before. */
-  #sayKey(file: string, key: string): void {
+  /** Stores the original key of a changed file name as a tag. */
+  #tagKey(file: string, key: string): void {
     const tag = join(this.#folder, "tags", KEY_TAG + file);
     if (textOf(tag) === undefined) this.#inFolder(tag, () => replaceFile(tag, key, this.#folder));
   }
 
-  /** Writes a file, and makes the folders above it when they are missing. */
+  /** Writes a file, creating missing parent folders. */
   #inFolder<R>(path: string, write: () => R): R {
     try {
       return write();
@@ -298,7 +299,7 @@ export class RunFolder {
     return statOf(folder) ? walk(folder) : 0;
   }
 
-  /** The file as it is now. */
+  /** Returns the current content of `meta.yaml`. */
   #current(): MetaFile {
     const path = join(this.#folder, META);
     const stamp = stampOf(path);
@@ -326,10 +327,10 @@ export class RunFolder {
   }
 }
 
-/** The run is not where it was. */
+/** The run is no longer where it was. */
 export class Gone extends Error {}
 
-/** An item that no file can be made for. */
+/** An item that cannot be stored as a file. */
 export class Refused extends Error {
   readonly error: PulseError;
 
@@ -339,17 +340,17 @@ export class Refused extends Error {
   }
 }
 
-/** Whether an error is about one item's own file. */
+/** Whether an error concerns one item's file only. */
 export const isOdd = (error: unknown): boolean => error instanceof NoMetricFile || isAboutItem(error);
 
 function refusedKey(kind: Kind, key: string): Refused {
   const what = kind.slice(0, -1) as RefusedItems["what"];
   return new Refused(
-    new PulseError("INVALID_KEY", `The ${what} key ${JSON.stringify(key)} is no path below a run's folder.`),
+    new PulseError("INVALID_KEY", `The ${what} key ${JSON.stringify(key)} is not a path inside a run's folder.`),
   );
 }
 
-/** Whether a file holds a text; one that may not be read has to be replaced. */
+/** Whether a file holds a text; a file without read access has to be replaced. */
 function isText(path: string, text: string): boolean {
   try {
     return textOf(path) === wellFormed(text);

@@ -4,12 +4,10 @@ import type { RefusedItems, RunChange } from "../../contracts/tracking-store.js"
 import { type Database, SQLITE, sqliteCode } from "./driver.js";
 import { inputItem } from "./plan.js";
 
-/**
- * A refusal that took the transaction with it (a trigger that says ROLLBACK): once more, without what is known by now.
- */
+/** A refusal that ended the transaction (a trigger with ROLLBACK): retry without the items refused so far. */
 export class Restart extends Error {}
 
-/** Whether a statement failed for what it was given, not for the state of the database. */
+/** Whether a statement failed because of its values, not because of the state of the database. */
 export function isRefusal(error: unknown): boolean {
   if (error instanceof PulseError) return false;
   const code = sqliteCode(error);
@@ -25,17 +23,16 @@ function isSystem(error: unknown): boolean {
   return typeof (error as { errno?: unknown } | null)?.errno === "number";
 }
 
-/** How the items of a change are written: all in one go, or each apart. */
+/** How the items of a change are written: together, or one by one. */
 export type WriteItem = (what: RefusedItems["what"], item: { readonly key: string }, write: () => void) => void;
 
 /**
- * Writes the items of a change each for itself, so that one that a constraint or a trigger refuses costs none of the
- * others.
+ * Writes the items of a change one by one, so that one refused by a constraint or a trigger does not affect the others.
  */
 export class Apart {
   readonly #db: Database;
   readonly #path: string;
-  /** By what an item is known by when the change is written once more: a run's start makes its tags anew. */
+  /** Keyed by what identifies an item when the change is written again: a run's start creates its tags anew. */
   readonly #refused = new Map<unknown, Omit<RefusedItems, "items" | "error"> & { readonly error: unknown }>();
 
   constructor(db: Database, path: string) {
@@ -44,8 +41,8 @@ export class Apart {
   }
 
   /**
-   * Writes one item, or takes note that it is refused.
-   * @throws Restart when nothing of the transaction is left; what is not about the item.
+   * Writes one item, or notes that it was refused.
+   * @throws Restart if the transaction is gone; any error that is not about the item.
    */
   readonly write: WriteItem = (what, item, write) => {
     if (this.#refused.has(nameOf(what, item))) return;
@@ -64,7 +61,7 @@ export class Apart {
     this.#db.exec("RELEASE item");
   };
 
-  /** What was refused of a change, by key. */
+  /** Returns what was refused of a change, by key. */
   refused({ metrics, params, tags, inputs }: RunChange): RefusedItems[] {
     const names = [
       ...metrics.map((metric) => nameOf("metric", metric)),

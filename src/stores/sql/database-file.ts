@@ -6,27 +6,24 @@ import { absolutePath, makeFolder, workingFolder } from "../../base/folders.js";
 import { shownUri } from "../../base/text/redact.js";
 import { wrongUri } from "../../base/uri.js";
 
-/** How long an empty file that somebody else made is left to them. */
+/** How long an empty file created by another program is left alone. */
 const MAKING_MS = 1_000;
 
 /**
- * Reads a tracking URI as the path of a database file.
+ * Parses a tracking URI as the path of a database file.
  * @throws PulseError `INVALID_TRACKING_URI`
  */
 export function databasePath(uri: string, origin?: string): string {
   const path = /^sqlite:\/\/\/(.+)$/i.exec(uri)?.[1];
   if (path !== undefined && !path.startsWith(":memory:") && !path.includes("?"))
     return absolutePath(path, "INVALID_TRACKING_URI", `The path in tracking URI ${JSON.stringify(shownUri(uri))}`);
-  if (path?.includes("?")) throw wrongUri(uri, " has options behind a ?, which are not known here", origin);
+  if (path?.includes("?")) throw wrongUri(uri, " has options after a ?, which are not supported", origin);
   if (/^sqlite:\/*:memory:$/i.test(uri)) throw wrongUri(uri, " names no database file", origin, "memory:");
   const [, slashes = "", rest] = /^sqlite:(\/{0,2})(?=[^/])(.+)$/i.exec(uri) ?? [];
   throw wrongUri(uri, " names no database file", origin, rest && `sqlite:///${slashes === "/" ? "/" : ""}${rest}`);
 }
 
-/**
- * What is to be said of a relative path that may have been meant as an absolute one: `sqlite:///tmp/x.db` is
- * `./tmp/x.db`.
- */
+/** Returns a hint if a relative path was probably meant to be absolute: `sqlite:///tmp/x.db` is `./tmp/x.db`. */
 export function likelyAbsolute(uri: string): string | undefined {
   const [, path = "", first] = /^sqlite:\/\/\/(([^/\\:]+)\/.+)$/i.exec(uri) ?? [];
   if (workingFolder() === undefined) return undefined;
@@ -41,14 +38,14 @@ function isFolder(path: string): boolean {
   try {
     return statSync(path).isDirectory();
   } catch {
-    return false; // there is none, or it may not be looked at
+    return false; // missing, or not readable
   }
 }
 
-/** As SQLite makes a file, and so MLflow: others may read it as far as the umask lets them. */
+/** The mode SQLite uses, and thus MLflow: others may read the file as far as the umask allows. */
 const MODE = 0o644;
 
-/** Makes the file before SQLite opens it; false when there is one, which stays as it is. */
+/** Creates the file before SQLite opens it; returns false, and leaves it alone, if it exists. */
 export function createFile(path: string): boolean {
   makeFolder(dirname(path));
   try {
@@ -62,9 +59,9 @@ export function createFile(path: string): boolean {
 }
 
 /**
- * Whether another program has opened a file that was absent, and has not filled it yet: MLflow fails when its tables
- * are suddenly there. One whose time lies in the future, by a clock that was put back or another machine's, is waited
- * for as long, from when it was `first` seen.
+ * Whether another program has created the file but not filled it yet: MLflow fails if its tables suddenly exist. If the
+ * file's time is in the future (a clock that was set back, or another machine's), the wait is measured from `first`,
+ * when it was first seen.
  */
 export function isBeingMade(path: string, first: number): boolean {
   const stat = statSync(path, { throwIfNoEntry: false });
@@ -76,10 +73,10 @@ export function isBeingMade(path: string, first: number): boolean {
   );
 }
 
-/** What every database file begins with. */
+/** The first bytes of every database file. */
 const BEGINNING = "SQLite format 3\0";
 
-/** Whether there is something at a path that is no database file; an empty file becomes one. */
+/** Whether a path holds something that is not a database file; an empty file may become one. */
 export function isOtherFile(path: string): boolean {
   let descriptor: number | undefined;
   try {
@@ -89,19 +86,19 @@ export function isOtherFile(path: string): boolean {
     const length = readSync(descriptor, found, 0, found.length, 0);
     return length > 0 && found.toString("latin1", 0, length) !== BEGINNING;
   } catch {
-    return false; // there is none, or it may not be looked at
+    return false; // missing, or not readable
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }
 }
 
-/** Which file lies at a path; empty when none does. */
+/** Identifies the file at a path; empty if there is none. */
 export function fileIdentity(path: string): string {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat ? `${stat.dev}:${stat.ino}` : "";
 }
 
-/** The code of a file system's error, or of Node's permissions that deny it. */
+/** Returns the code of a file system error, or of a denial by Node's permission model. */
 export function fsCode(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === "string" && /^(E[A-Z]+|ERR_ACCESS_DENIED)$/.test(code) ? code : undefined;

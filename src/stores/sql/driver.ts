@@ -5,14 +5,14 @@ import type { SqlValue } from "./sql-values.js";
 
 export type { SqlValue } from "./sql-values.js";
 
-/** A prepared statement, as `node:sqlite` has it. */
+/** A prepared statement, as in `node:sqlite`. */
 export interface Statement {
   run(...values: SqlValue[]): { changes: number | bigint; lastInsertRowid: number | bigint };
   get(...values: SqlValue[]): Record<string, unknown> | undefined;
   all(...values: SqlValue[]): Record<string, unknown>[];
 }
 
-/** An open database, as `node:sqlite` has it. */
+/** An open database, as in `node:sqlite`. */
 export interface Database {
   readonly isTransaction: boolean;
   exec(sql: string): void;
@@ -24,26 +24,26 @@ interface Driver {
   DatabaseSync: new (path: string, options?: { timeout?: number }) => Database;
 }
 
-/** The driver where Node has none of its own. */
+/** The driver for Node versions without a built-in one. */
 const PACKAGE = "@photostructure/sqlite";
-/** The first Node where `node:sqlite` exists and does not print a warning. */
+/** The first Node version in which `node:sqlite` exists without printing a warning. */
 const BUILT_IN_SINCE = 24;
 
-/** The name of the opened file within its connection; whatever names no table of the file must say it. */
+/** The schema name of the attached file; statements that do not name a table of the file must use it. */
 export const FILE = "file" as const;
 
-/** How a file is opened. */
+/** Options for opening a file. */
 export interface OpenOptions {
-  /** How long a lock is waited for, in milliseconds. @default 0 */
+  /** How long to wait for a lock, in milliseconds. @default 0 */
   readonly waitMs?: number;
-  /** Takes the lock for as long as the file is open. */
+  /** Whether to hold the lock as long as the file is open. */
   readonly exclusive?: boolean;
 }
 
 /**
- * Opens a database file; the driver is loaded at the first need, so that importing the package stays cheap. It is
- * attached to a connection that has no file of its own: @photostructure/sqlite finalizes statements only when they are
- * collected, and a connection keeps its main file open, with its locks, until then; what is detached is closed at once.
+ * Opens a database file. Loads the driver on first use, to keep importing the package cheap. The file is attached to an
+ * in-memory connection: @photostructure/sqlite finalizes statements only on garbage collection, and until then a
+ * connection keeps its main file open, with its locks; a detached file is closed at once.
  */
 export function openDatabase(path: string, { waitMs = 0, exclusive = false }: OpenOptions = {}): Database {
   const { DatabaseSync } = needSqlite();
@@ -72,20 +72,22 @@ export function openDatabase(path: string, { waitMs = 0, exclusive = false }: Op
   };
 }
 
-/** Gives up the open transaction, if there is one. */
+/** Rolls back the open transaction, if there is one. */
 export function rollback(db: Pick<Database, "exec">): void {
   try {
     db.exec("ROLLBACK");
   } catch {
-    // SQLite has rolled back by itself (disk full, I/O error), or no transaction was begun.
+    // SQLite has already rolled back (disk full, I/O error), or no transaction was open.
   }
 }
 
-/** Node's own where it has one that prints no warning, and the package: a Node may have been built without. */
+/** The built-in driver if it exists and prints no warning, then the package, since Node may be built without SQLite. */
 const driverNames = (): readonly string[] =>
   Number.parseInt(process.versions.node, 10) >= BUILT_IN_SINCE ? ["node:sqlite", PACKAGE] : [PACKAGE];
 
-/** One for all copies of this package: a POSIX lock is the process's, so two drivers would not see each other's. */
+/**
+ * Shared by all copies of this package: POSIX locks belong to the process, so two drivers would not see each other's.
+ */
 function loadDriver(): Driver {
   let failure: unknown;
   for (const name of driverNames())
@@ -103,7 +105,7 @@ function loadDriver(): Driver {
   );
 }
 
-/** Whether it is not installed where the program can see it, or is and does not load. */
+/** Describes whether the driver is not installed, or installed but failing to load. */
 function whyMissing(error: unknown): string {
   try {
     const path = locate(PACKAGE);
@@ -119,8 +121,8 @@ function whyMissing(error: unknown): string {
 export const needSqlite = (): Driver => sharedByProcess("sqlite driver", loadDriver);
 
 /**
- * Loads the driver and opens a database in memory; gives its name, SQLite's version, and where it lies ("" for Node's
- * own).
+ * Loads the driver and opens a database in memory. Returns the driver's name, SQLite's version, and the driver's path
+ * ("" for Node's own).
  * @throws PulseError `DRIVER_MISSING`, or the driver's own error.
  */
 export function trySqlite(): { readonly name: string; readonly version: string; readonly path: string } {
@@ -134,7 +136,7 @@ export function trySqlite(): { readonly name: string; readonly version: string; 
   }
 }
 
-/** Another copy of this package may have loaded it, from a place that this one does not see. */
+/** Another copy of this package may have loaded it from a place this copy cannot see. */
 function placeOf(driver: Driver): { readonly name: string; readonly path: string } {
   try {
     const name = driverNames().find((each) => load(each) === driver) ?? PACKAGE;
@@ -145,15 +147,16 @@ function placeOf(driver: Driver): { readonly name: string; readonly path: string
 }
 
 /**
- * Gives a double as it must be bound to a FLOAT column. @photostructure/sqlite 1.2.1 binds what is up to 2.2e-16 above
- * an integer as that integer, so that 1e-20 would become 0; as text the column's affinity makes it the same double.
+ * Returns a double in the form to bind to a FLOAT column. @photostructure/sqlite 1.2.1 binds a value up to 2.2e-16
+ * above an integer as that integer, so 1e-20 would become 0; passed as text, the column's affinity converts it to the
+ * same double.
  */
 export function real(value: number): SqlValue {
   const above = value - Math.floor(value);
   return above > 0 && above < Number.EPSILON ? String(value) : value;
 }
 
-/** SQLite's primary result codes that ask for different answers. */
+/** SQLite's primary result codes that need different handling. */
 export const SQLITE = {
   BUSY: 5,
   LOCKED: 6,
@@ -168,7 +171,7 @@ export const SQLITE = {
   NOTADB: 26,
 } as const;
 
-/** Gives the primary result code of a driver's error, or undefined when it is none of SQLite's. */
+/** Returns the primary result code of a driver's error; undefined if it is not an SQLite error. */
 export function sqliteCode(error: unknown): number | undefined {
   if (typeof error !== "object" || error === null) return undefined;
   const { code, errcode, message } = error as { code?: unknown; errcode?: unknown; message?: unknown };
@@ -178,7 +181,7 @@ export function sqliteCode(error: unknown): number | undefined {
   return /locked|busy/i.test(String(message)) ? SQLITE.BUSY : SQLITE.IOERR;
 }
 
-/** Whether a driver's error says that the file is no database any more: what was in it cannot be read. */
+/** Whether the error means that the file is damaged and its contents are unreadable. */
 export function isDamaged(error: unknown): boolean {
   const code = sqliteCode(error);
   return code === SQLITE.CORRUPT || code === SQLITE.NOTADB;

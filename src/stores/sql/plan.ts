@@ -14,15 +14,15 @@ import type { Schema } from "./schema.js";
 import type { SqlRow, SqlValue } from "./sql-values.js";
 import type { StatementName } from "./statements.js";
 
-/** What an executor is asked to do next. */
+/** One step for an executor. */
 export type Step =
-  /** Run a statement with each of these rows; nothing is answered. */
+  /** Run a statement with each row; no answer. */
   | { readonly kind: "write"; readonly statement: StatementName; readonly rows: readonly (readonly SqlValue[])[] }
-  /** Run it with the first row; the answer is how many rows it has changed. */
+  /** Run it with the first row; the answer is the number of changed rows. */
   | { readonly kind: "count"; readonly statement: StatementName; readonly rows: readonly (readonly SqlValue[])[] }
-  /** Run it with the first row; the answer is the row it finds, or undefined. */
+  /** Run it with the first row; the answer is the row found, or undefined. */
   | { readonly kind: "read"; readonly statement: StatementName; readonly rows: readonly (readonly SqlValue[])[] }
-  /** Carry out a plan of its own, of one item, so that what the database refuses of it costs no other (a savepoint). */
+  /** Run a sub-plan for one item in a savepoint, so that a refusal does not affect the others. */
   | {
       readonly kind: "item";
       readonly what: RefusedItems["what"];
@@ -30,21 +30,18 @@ export type Step =
       readonly plan: Plan<void>;
     };
 
-/**
- * Steps in their order, each decided on by the answers to those before. Whoever executes it drives it, waiting for
- * answers or not.
- */
+/** A sequence of steps, each of which may depend on earlier answers. The executor drives it, synchronously or not. */
 export type Plan<R> = Generator<Step, R, number | SqlRow | undefined>;
 
-/** What plans depend on beside the change. */
+/** Dependencies of a plan. */
 export interface PlanOptions {
   readonly schema: Pick<Schema, "experimentTimes" | "inputs">;
-  /** Where the artifacts of a new experiment lie. */
+  /** Returns the artifact location of a new experiment. */
   readonly locate: (experimentId: number) => string;
   readonly now: () => number;
-  /** 32 hex digits, never the same twice. */
+  /** Returns a unique id of 32 hex digits. */
   readonly id: () => string;
-  /** A finite double as the driver binds it rightly. */
+  /** Converts a finite double to the form that the driver binds correctly. */
   readonly double: (value: number) => SqlValue;
 }
 
@@ -53,28 +50,28 @@ interface Experiment {
   readonly artifactLocation: string;
 }
 
-/** ±Infinity as MLflow keeps it in a database. */
+/** How MLflow stores ±Infinity in a database. */
 const LARGEST = 1.7976931348623157e308;
 const finite = (value: number): number => (Number.isNaN(value) ? 0 : Math.max(-LARGEST, Math.min(LARGEST, value)));
 
-/** What is to be done in MLflow's tables for a run change; knows no driver. */
+/** Plans how to write run changes into MLflow's tables, independently of a driver. */
 export class Planner {
   readonly #options: PlanOptions;
-  /** Experiments seen in this transaction: another process may delete one between two. */
+  /** Experiments seen in this transaction only, since another process may delete one between two. */
   readonly #experiments = new Map<string, Experiment | PulseError>();
 
   constructor(options: PlanOptions) {
     this.#options = options;
   }
 
-  /** Forgets what only holds within one transaction. */
+  /** Drops what is only valid within one transaction. */
   begin(): void {
     this.#experiments.clear();
   }
 
   /**
-   * Writes one change, its items `apart` if need be; what is refused as a whole, is refused before anything of it is
-   * written.
+   * Writes one change, with `apart` item by item. A change that is refused as a whole is refused before anything of it
+   * is written.
    */
   *write(change: RunChange, apart: boolean): Plan<Outcome> {
     const { runKey, create, params, tags, metrics, inputs, end } = change;
@@ -86,7 +83,7 @@ export class Planner {
         this.#experiments.get(cacheKey(change.experiment)) ?? (yield* this.#experiment(change.experiment));
       if (experiment instanceof PulseError) return { kind: "rejected", error: experiment };
       const added = yield addRun(runKey, create, experiment, end);
-      if (added === 1) ended = true; // else the run was there, and its end is still to be set
+      if (added === 1) ended = true; // otherwise the run existed, and its end still has to be set
       if (apart)
         for (const tag of startTags(create))
           yield { kind: "item", what: "tag", item: tag, plan: once(putTags(runKey, [tag])) };
@@ -95,13 +92,13 @@ export class Planner {
       done = { kind: "done", ids: { runId: runKey, experimentId: String(experiment.id) } };
     } else {
       const row = (yield { kind: "read", statement: "runState", rows: [[runKey]] }) as SqlRow | undefined;
-      if (row === undefined && end?.ifRunning) return DONE; // it never was created
+      if (row === undefined && end?.ifRunning) return DONE; // it was never created
       if (row === undefined) return refusal("RUN_NOT_FOUND", `There is no run ${runKey} in this database.`);
       if (row["lifecycle_stage"] !== "active")
-        return refusal("RUN_DELETED", `Run ${runKey} was deleted; what was logged into it since is not stored.`);
+        return refusal("RUN_DELETED", `Run ${runKey} was deleted; data logged into it since then is not stored.`);
       experimentId = row["experiment_id"];
       if (create) yield { kind: "write", statement: "reopenRun", rows: [[runKey]] };
-      // Who asks about a run of a dead program has not heard whether it was created.
+      // Also returned to a caller that does not know whether the run of a dead program was created.
       if (create || (end?.ifRunning && change.ids === undefined)) {
         done = { kind: "done", ids: { runId: runKey, experimentId: String(row["experiment_id"]) } };
       }
@@ -140,7 +137,7 @@ export class Planner {
     return done;
   }
 
-  /** Has a run use a dataset. The tags of the first use stay, as in MLflow. */
+  /** Records the use of a dataset. The tags of the first use are kept, as in MLflow. */
   *#input(runKey: string, experimentId: number, input: DatasetInput): Plan<void> {
     const { name, digest, sourceType, source, schema, profile, tags } = input;
     const dataset = [
@@ -174,7 +171,7 @@ export class Planner {
   }
 
   #metricRow(runKey: string, { key, value, timestamp, step }: Metric): SqlValue[] {
-    // A column of integers takes any number, which MLflow then cannot read.
+    // SQLite stores any number in an integer column, but MLflow could not read it.
     if (!Number.isSafeInteger(step) || !Number.isSafeInteger(timestamp))
       throw new RangeError(`step ${step} and timestamp ${timestamp} must be integers`);
     return [key, this.#options.double(finite(value)), timestamp, runKey, step, Number.isNaN(value) ? 1 : 0];
@@ -217,18 +214,18 @@ export class Planner {
   }
 }
 
-/** An input as an item that may be refused. */
+/** The refusable item of a dataset input. */
 export const inputItem = ({ name, digest }: DatasetInput): { key: string; digest: string } => ({ key: name, digest });
 
 function withoutTables({ name }: DatasetInput): RefusedItems {
-  const detail = `Dataset ${JSON.stringify(name)} is not stored: this database is of an MLflow before 2.4, which has no tables for it. Everything else is.`;
+  const detail = `Dataset ${JSON.stringify(name)} is not stored: this database was made by MLflow before 2.4, which has no tables for datasets. Everything else is.`;
   return { what: "input", key: name, items: 1, error: new PulseError("REJECTED", detail) };
 }
 
 const cacheKey = (ref: ExperimentRef): string =>
   ref.of !== undefined ? `of ${ref.of}` : "id" in ref ? `id ${ref.id}` : `name ${ref.name}`;
 
-/** Creates a run, with its end when that is known already. */
+/** Creates a run, with its end if already known. */
 function addRun(runKey: string, start: RunStart, experiment: Experiment, end: RunEnd | undefined): Step {
   const artifacts = `${experiment.artifactLocation}/${runKey}/artifacts`;
   const status = end?.status ?? "RUNNING";
@@ -251,7 +248,7 @@ function endRun(runKey: string, { status, endTime, ifRunning }: RunEnd): Step {
     : { kind: "write", statement: "endRun", rows: [[status, endTime, runKey]] };
 }
 
-/** The tags of a run's start. */
+/** Returns the tags of a run's start. */
 function startTags({ sourceTags, name, parentKey }: RunStart): Tag[] {
   const tags = [...sourceTags, { key: "mlflow.runName", value: name }];
   if (parentKey !== undefined) tags.push({ key: "mlflow.parentRunId", value: parentKey });
@@ -266,7 +263,7 @@ function putTags(runKey: string, tags: readonly Tag[]): Step {
   return { kind: "write", statement: "putTag", rows: tags.map(({ key, value }) => [key, value, runKey]) };
 }
 
-/** Sets tags that were recorded. MLflow keeps a run's name twice and the two equal. */
+/** Sets tags recorded by the user. MLflow stores a run's name twice and keeps both equal. */
 function* namedTags(runKey: string, tags: readonly Tag[]): Plan<void> {
   yield putTags(runKey, tags);
   const name = tags.findLast(({ key }) => key === "mlflow.runName")?.value;
@@ -278,7 +275,7 @@ function addParam(runKey: string, { key, value }: Param): Step {
   return { kind: "count", statement: "addParam", rows: [[key, value, runKey]] };
 }
 
-/** Adds a param; one that has another value already is a conflict. */
+/** Adds a param; an existing one with another value is a conflict. */
 function* checkedParam(runKey: string, param: Param, conflicts: string[]): Plan<void> {
   if ((yield addParam(runKey, param)) === 0) yield* compareParam(runKey, param, conflicts);
 }
@@ -288,10 +285,10 @@ function* compareParam(runKey: string, { key, value }: Param, conflicts: string[
   if (row?.["value"] !== value) conflicts.push(key);
 }
 
-/** So many points are compared with each other in less time than a map takes. */
+/** Up to this many values, comparing them pairwise is faster than a map. */
 const FEW = 6;
 
-/** The rows of the latest point of each key. */
+/** Returns the rows of the latest value of each key. */
 function latestOf(metrics: readonly Metric[], rows: readonly SqlValue[][]): readonly SqlValue[][] {
   if (metrics.length <= FEW && areDistinct(metrics)) return rows;
   const latest = new Map<string, number>();
@@ -309,7 +306,7 @@ function areDistinct(metrics: readonly Metric[]): boolean {
   return true;
 }
 
-/** Whether `a` comes before `b` in MLflow's order of what is latest: step, timestamp, value. */
+/** Whether `a` precedes `b` in MLflow's order: step, timestamp, value. */
 function precedes(a: Metric, b: Metric): boolean {
   if (a.step !== b.step) return a.step < b.step;
   if (a.timestamp !== b.timestamp) return a.timestamp < b.timestamp;

@@ -2,8 +2,8 @@ import { PulseError } from "../../base/errors.js";
 import { type Database, FILE } from "./driver.js";
 
 /**
- * The alembic revision a new file gets: the schema of MLflow 2.8 to 2.12. Every MLflow from 2.8 on opens it and
- * migrates it by itself; a newer revision would shut older versions out.
+ * The alembic revision of a new file: the schema of MLflow 2.8 to 2.12. Every MLflow since 2.8 opens and migrates it; a
+ * newer revision would lock out older versions.
  */
 const REVISION = "acf3f17fdcc7";
 
@@ -11,7 +11,7 @@ const KEY_VALUE_RUN = (table: string, constraint: string, value: string): string
   `CREATE TABLE ${table} ("key" VARCHAR(250) NOT NULL, value ${value}, run_uuid VARCHAR(32) NOT NULL,
     CONSTRAINT ${constraint} PRIMARY KEY ("key", run_uuid), FOREIGN KEY(run_uuid) REFERENCES runs (run_uuid))`;
 
-/** Table and constraint names are part of the format: MLflow's later migrations look them up. */
+/** The names of tables and constraints are part of the format: MLflow's migrations look them up. */
 const TABLES: readonly string[] = [
   `CREATE TABLE experiments (experiment_id INTEGER NOT NULL, name VARCHAR(256) NOT NULL, artifact_location VARCHAR(256),
     lifecycle_stage VARCHAR(32), creation_time BIGINT, last_update_time BIGINT,
@@ -67,12 +67,12 @@ const TABLES: readonly string[] = [
   "CREATE INDEX index_datasets_experiment_id_dataset_source_type ON datasets (experiment_id, dataset_source_type)",
   "CREATE INDEX index_inputs_input_uuid ON inputs (input_uuid)",
   "CREATE INDEX index_inputs_destination_type_destination_id_source_type ON inputs (destination_type, destination_id, source_type)",
-  // A table of our own: with one foreign table in the file, MLflow up to 3.5 always runs its upgrade on opening instead
-  // of refusing.
+  // Our own table. Because of a foreign table, MLflow up to 3.5 runs its upgrade on opening instead of refusing the
+  // file.
   "CREATE TABLE pulse_mlflow_meta (key VARCHAR(250) NOT NULL PRIMARY KEY, value TEXT)",
 ];
 
-/** What the writer fills, by table. `?` marks a column that only newer or older schemas have. */
+/** The columns we write, by table. `?` marks a column that not all schemas have. */
 const FILLED: Record<string, readonly string[]> = {
   experiments: ["experiment_id", "name", "artifact_location", "lifecycle_stage", "creation_time?", "last_update_time?"],
   runs: [
@@ -97,7 +97,7 @@ const FILLED: Record<string, readonly string[]> = {
   experiment_tags: ["key", "value", "experiment_id"],
 };
 
-/** What is filled of tables that only newer schemas have. */
+/** The columns we write in tables that only newer schemas have. */
 const INPUT_TABLES: Readonly<Record<string, readonly string[]>> = {
   datasets: [
     "dataset_uuid",
@@ -113,19 +113,19 @@ const INPUT_TABLES: Readonly<Record<string, readonly string[]>> = {
   input_tags: ["input_uuid", "name", "value"],
 };
 
-/** What differs between MLflow's schemas and matters to the writer. */
+/** The differences between MLflow's schemas that matter to the writer. */
 export interface Schema {
-  /** SQLite's own counter, raised by every migration. */
+  /** SQLite's schema counter, which every migration raises. */
   readonly version: number;
-  /** Experiments have creation and update times (MLflow 1.29 and newer). */
+  /** Whether experiments have creation and update times (MLflow 1.29 and newer). */
   readonly experimentTimes: boolean;
-  /** Experiments belong to a workspace (MLflow 3.10 and newer). */
+  /** Whether experiments belong to a workspace (MLflow 3.10 and newer). */
   readonly workspaces: boolean;
-  /** There are tables for dataset inputs (MLflow 2.4 and newer). */
+  /** Whether there are tables for dataset inputs (MLflow 2.4 and newer). */
   readonly inputs: boolean;
 }
 
-/** The names of the tables in a file; empty for a new one. */
+/** Returns the names of the tables in a file; none for a new file. */
 export function tableNames(db: Database): string[] {
   return db
     .prepare(`SELECT name FROM ${FILE}.sqlite_master WHERE type = 'table'`)
@@ -133,7 +133,7 @@ export function tableNames(db: Database): string[] {
     .map((row) => String(row["name"]));
 }
 
-/** Creates MLflow's tables, the Default experiment and our own table; the caller holds the transaction. */
+/** Creates MLflow's tables, the Default experiment and our own table. The caller holds the transaction. */
 export function createSchema(db: Database, defaultArtifactLocation: string, now: number): void {
   for (const statement of TABLES) db.exec(statement.replace(/^CREATE (TABLE|INDEX) /, `$&${FILE}.`));
   db.prepare("INSERT INTO alembic_version (version_num) VALUES (?)").run(REVISION);
@@ -145,16 +145,19 @@ export function createSchema(db: Database, defaultArtifactLocation: string, now:
   ).run(defaultArtifactLocation, now, now);
 }
 
-/** Reads which columns there are; refuses a file this writer could not fill rightly. */
+/**
+ * Reads which columns exist, and rejects a file that this writer could not fill correctly.
+ * @throws PulseError `STORE_BUSY`, `NOT_MLFLOW` or `SCHEMA_UNSUPPORTED`
+ */
 export function inspectSchema(db: Database, path: string): Schema {
   const tables = new Set(tableNames(db));
   const required = ["alembic_version", ...Object.keys(FILLED)];
   if (tables.has("experiments") && revision(db, tables) === NO_REVISION) {
-    // MLflow makes its tables one by one and writes the revision last.
-    throw new PulseError("STORE_BUSY", `${path} is not complete: another program seems to be making it just now.`);
+    // MLflow creates its tables one by one and writes the revision last.
+    throw new PulseError("STORE_BUSY", `${path} is incomplete: another program seems to be creating it right now.`);
   }
   if (!tables.has("experiments") || !tables.has("runs"))
-    throw new PulseError("NOT_MLFLOW", `${path} is a SQLite database, but not one of MLflow's.`);
+    throw new PulseError("NOT_MLFLOW", `${path} is an SQLite database, but not an MLflow database.`);
   const unsupported = (what: string): PulseError =>
     new PulseError("SCHEMA_UNSUPPORTED", `${path} has MLflow schema ${revision(db, tables)}, ${what}.`);
   const missing = required.filter((table) => !tables.has(table));
@@ -172,7 +175,7 @@ export function inspectSchema(db: Database, path: string): Schema {
     );
     if (unknown.length > 0)
       throw unsupported(
-        `whose column ${table}.${unknown.map((column) => column["name"]).join(", ")} must be filled and is not known here`,
+        `whose column ${table}.${unknown.map((column) => column["name"]).join(", ")} is required but not known here`,
       );
   }
   return {
@@ -183,7 +186,7 @@ export function inspectSchema(db: Database, path: string): Schema {
   };
 }
 
-/** Whether these are columns of a table, and no others have to be filled. */
+/** Whether a table has these columns and requires no others. */
 function fills(db: Database, table: string, filled: readonly string[]): boolean {
   const columns = db.prepare(`PRAGMA table_info(${table})`).all();
   const names = columns.map((column) => String(column["name"]));

@@ -30,34 +30,34 @@ import { createSchema, inspectSchema, type Schema, tableNames } from "./schema.j
 import { SqlWriter } from "./writer.js";
 
 /**
- * Bounds of one transaction's items, and the milliseconds of the event loop it may take: it grows while it is quicker.
+ * Limits for the items of one transaction, and how many milliseconds it may block the event loop. It grows while it is
+ * faster than that.
  */
 const MIN_ITEMS = 400;
 const MAX_ITEMS = 2_000;
 const QUICK_MS = 2;
 const SLOW_MS = 4;
-/** A lock is asked for again after about this long, spread so that two processes do not stay in step. */
+/** The delay before asking for a lock again, randomised so that two processes do not stay in step. */
 const BUSY_WAIT_MS = 20;
 /**
- * Pages of its log after which SQLite brings them into the file, which waits for the disk; at its own default of 1000
- * that comes so often that it is the 99th percentile.
+ * The number of WAL pages at which SQLite checkpoints, which waits for the disk. Its default of 1000 is so frequent
+ * that it would determine the 99th percentile.
  */
 const CHECKPOINT_PAGES = 4_000;
 /**
- * The same within a call of the user's, where nobody is to wait for the disk: the next write between turns brings them
- * there.
+ * The limit within a user's call, which must not wait for the disk: the next write between turns checkpoints instead.
  */
 const LATE_CHECKPOINT_PAGES = 8_000;
 
-/** How often a change is begun again whose transaction was taken back by what it is refused by. */
+/** How often a change is restarted after a refused item rolled back its transaction. */
 const MAX_RESTARTS = 50;
 
-/** What an SQLite store needs beside its file. */
+/** Dependencies of an SQLite store. */
 export interface SqliteStoreOptions {
   readonly clock: Clock;
 }
 
-/** An open file: its connection, its schema as last read, and which file it is. */
+/** An open connection, with its schema as last read and the identity of its file. */
 interface Connection {
   readonly db: Database;
   readonly begin: Statement;
@@ -70,8 +70,9 @@ interface Connection {
 }
 
 /**
- * MLflow's own SQLite database as a store. Short IMMEDIATE transactions on the event loop that never wait for a lock;
- * a file another MLflow made is written as it is, migrations underneath are followed, and it is never migrated by us.
+ * A store on MLflow's own SQLite database. Uses short IMMEDIATE transactions on the event loop and never waits for a
+ * lock. A file made by another MLflow version is written as it is: its migrations are followed, but we never migrate
+ * it.
  */
 export class SqliteStore implements ReadyStore {
   readonly uri: string;
@@ -80,7 +81,7 @@ export class SqliteStore implements ReadyStore {
   readonly #path: string;
   readonly #options: SqliteStoreOptions;
   #connection: Connection | undefined;
-  /** When a file was first found that this store has not opened yet, by a clock that does not jump. */
+  /** When a file not opened yet was first seen, by a monotonic clock. */
   #seen: number | undefined;
 
   constructor(path: string, options: SqliteStoreOptions) {
@@ -120,9 +121,9 @@ export class SqliteStore implements ReadyStore {
 
   #read(sql: string, ...values: readonly string[]): Record<string, unknown> | undefined {
     try {
-      // Who only looks makes no file.
+      // Reading must not create the file.
       if (this.#connection === undefined && !existsSync(this.#path))
-        throw new PulseError("RUN_NOT_FOUND", `The run is not there: there is no file ${this.#path}.`);
+        throw new PulseError("RUN_NOT_FOUND", `There is no such run: the file ${this.#path} does not exist.`);
       return this.#connect(0)
         .db.prepare(sql)
         .get(...values) as Record<string, unknown> | undefined;
@@ -132,7 +133,7 @@ export class SqliteStore implements ReadyStore {
     }
   }
 
-  /** Loaded at the need: only `doctor` asks. */
+  /** Loaded on demand: only `doctor` uses it. */
   async probe(options: ProbeOptions): Promise<readonly Finding[]> {
     const { probeFile } = await import("./probe.js");
     return probeFile(this, this.#path, options);
@@ -164,8 +165,7 @@ export class SqliteStore implements ReadyStore {
   }
 
   /**
-   * Fits the size of transactions to the machine: large ones are cheaper for each row, small ones hold the event loop
-   * less.
+   * Adapts the transaction size to the machine: large ones are cheaper per row, small ones block the event loop less.
    */
   #adapt(ms: number, changes: readonly RunChange[]): void {
     if (ms > SLOW_MS) this.batchItems = Math.max(MIN_ITEMS, Math.floor(this.batchItems * 0.7));
@@ -185,7 +185,7 @@ export class SqliteStore implements ReadyStore {
     } catch (error) {
       rollback(connection.db);
       const outcome = this.#outcomeOf(error);
-      // A statement that failed for its own sake: find the change it belongs to, the others go through.
+      // A statement was refused because of its values: find the change it belongs to, and write the others.
       if (outcome.kind === "rejected") {
         const [change] = changes;
         return changes.length === 1 && change
@@ -198,7 +198,7 @@ export class SqliteStore implements ReadyStore {
   }
 
   #begin({ db, begin, writer }: Connection): void {
-    if (db.isTransaction) rollback(db); // the process exits from within it
+    if (db.isTransaction) rollback(db); // the process is exiting from within it
     begin.run();
     writer.begin();
   }
@@ -212,7 +212,7 @@ export class SqliteStore implements ReadyStore {
     });
   }
 
-  /** Stores all of a change but the items that are refused; gives `otherwise` when it is none of them. */
+  /** Stores everything of a change except the refused items; returns `otherwise` if items are not the cause. */
   #apart(connection: Connection, change: RunChange, otherwise: Outcome): Outcome {
     const apart = new Apart(connection.db, this.#path);
     for (let tries = 0; tries < MAX_RESTARTS; tries++) {
@@ -233,7 +233,7 @@ export class SqliteStore implements ReadyStore {
     return otherwise;
   }
 
-  /** Reads the columns again when MLflow has migrated the file since the last transaction. */
+  /** Reads the schema again if MLflow has migrated the file since the last transaction. */
   #followMigration(connection: Connection): void {
     if (Number(connection.version.get()?.["schema_version"]) === connection.schema.version) return;
     connection.schema = inspectSchema(connection.db, this.#path);
@@ -244,14 +244,14 @@ export class SqliteStore implements ReadyStore {
     const open = this.#connection;
     if (open) {
       if (fileIdentity(this.#path) === open.file) return open;
-      this.#disconnect(); // the file was removed or replaced: writing on would go into a file nobody can open
+      this.#disconnect(); // the file was removed or replaced: further writes would go to a file nobody can open
     }
-    needSqlite(); // before there is an empty file that nobody fills
+    needSqlite(); // before creating an empty file that would never be filled
     if (!createFile(this.#path)) this.#seen ??= performance.now();
     if (this.#seen !== undefined && isBeingMade(this.#path, this.#seen)) {
       throw new PulseError(
         "STORE_BUSY",
-        `${this.#path} is empty and new: another program seems to be making it just now.`,
+        `${this.#path} is empty and new: another program seems to be creating it right now.`,
       );
     }
     const db = openDatabase(this.#path, { waitMs });
@@ -259,7 +259,7 @@ export class SqliteStore implements ReadyStore {
       db.exec("PRAGMA foreign_keys = ON");
       if (tableNames(db).length === 0) this.#create(db);
       const schema = inspectSchema(db, this.#path);
-      // In WAL mode NORMAL loses nothing at a crash of the process; files in other modes keep SQLite's default.
+      // In WAL mode, NORMAL loses nothing if the process crashes. Files in other modes keep SQLite's default.
       if (db.prepare(`PRAGMA ${FILE}.journal_mode`).get()?.["journal_mode"] === "wal") {
         db.exec(`PRAGMA ${FILE}.synchronous = NORMAL`);
       }
@@ -282,7 +282,7 @@ export class SqliteStore implements ReadyStore {
     }
   }
 
-  /** Makes MLflow's tables in an empty file; another process may be doing the same. */
+  /** Creates MLflow's tables in an empty file; another process may be doing the same. */
   #create(db: Database): void {
     db.exec(`PRAGMA ${FILE}.journal_mode = WAL`);
     db.exec("BEGIN IMMEDIATE");
@@ -303,7 +303,9 @@ export class SqliteStore implements ReadyStore {
     });
   }
 
-  /** Where an experiment's artifacts lie: an absolute URI beside the database, as Python's client has it. */
+  /**
+   * Returns the artifact location of an experiment: an absolute URI next to the database, as in MLflow's Python client.
+   */
   #locate(experimentId: number): string {
     return pathToFileURL(join(dirname(this.#path), "mlruns", String(experimentId))).href;
   }
@@ -312,16 +314,16 @@ export class SqliteStore implements ReadyStore {
     const open = this.#connection;
     this.#connection = undefined;
     try {
-      // Brought into the main file also while another program has it open, so that it is whole to whoever copies or
-      // moves it.
+      // Checkpoint even if another program has the file open, so that the main file is complete when it is copied or
+      // moved.
       open?.db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch {
-      // What has no time for it now is brought there by the next one.
+      // If it is busy, the next connection does it.
     }
     try {
       open?.db.close();
     } catch {
-      // A connection that broke cannot be closed properly; there is nothing left to save in it.
+      // A broken connection cannot be closed properly, and has nothing left to save.
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Schema } from "./schema.js";
 
-/** The statements that write run changes, by what they do. */
+/** The statements for writing run changes. */
 export type StatementName =
   | "addRun"
   | "reopenRun"
@@ -26,8 +26,8 @@ export type StatementName =
 const METRIC_COLUMNS = "(key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?)";
 
 /**
- * Gives the text of each statement for a schema of MLflow's; parameters are `?`, in the order in which plans give the
- * values. All may be run again with the same values: what is there already stays, or becomes what it was.
+ * Returns the SQL of each statement for a schema; parameters are `?`, in the order in which plans pass the values. All
+ * can be repeated with the same values: the result stays the same.
  */
 export function statements(
   schema: Pick<Schema, "experimentTimes" | "workspaces">,
@@ -39,14 +39,14 @@ export function statements(
       VALUES (?, ?, 'UNKNOWN', '', '', ?, ?, ?, ?, '', 'active', ?, ?) ON CONFLICT DO NOTHING`,
     reopenRun: "UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE run_uuid = ?",
     endRun: "UPDATE runs SET status = ?, end_time = ? WHERE run_uuid = ?",
-    // For a run whose process died: its end is no earlier than its last metric.
+    // For a run whose process died: it ends no earlier than its last metric.
     endRunIfRunning: `UPDATE runs SET status = ?, end_time = (SELECT max(t) FROM
         (SELECT ? AS t UNION ALL SELECT timestamp FROM latest_metrics WHERE run_uuid = ?) AS times)
       WHERE run_uuid = ? AND status = 'RUNNING'`,
     renameRun: "UPDATE runs SET name = ? WHERE run_uuid = ?",
     runState: "SELECT lifecycle_stage, experiment_id FROM runs WHERE run_uuid = ?",
     addMetric: `INSERT INTO metrics ${METRIC_COLUMNS} ON CONFLICT DO NOTHING`,
-    // MLflow's UI and searches read only this table: it holds the row with the greatest (step, timestamp, value).
+    // MLflow's UI and searches only read this table; it holds the row with the highest (step, timestamp, value).
     putLatest: `INSERT INTO latest_metrics ${METRIC_COLUMNS}
       ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value, timestamp = excluded.timestamp, step = excluded.step, is_nan = excluded.is_nan
       WHERE (excluded.step, excluded.timestamp, excluded.value) >= (latest_metrics.step, latest_metrics.timestamp, latest_metrics.value)`,

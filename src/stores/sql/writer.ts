@@ -6,10 +6,7 @@ import type { Schema } from "./schema.js";
 import type { SqlRow, SqlValue } from "./sql-values.js";
 import { type StatementName, statements } from "./statements.js";
 
-/**
- * Carries plans out with prepared statements, on the event loop, in one open database; the caller holds the
- * transaction.
- */
+/** Executes plans with prepared statements, synchronously, on an open database. The caller holds the transaction. */
 export class SqlWriter {
   readonly #db: Database;
   readonly #texts: Readonly<Record<StatementName, string>>;
@@ -22,14 +19,14 @@ export class SqlWriter {
     this.#planner = new Planner({ schema, locate, now, id, double: real });
   }
 
-  /** Forgets what only holds within one transaction. */
+  /** Drops what is only valid within one transaction. */
   begin(): void {
     this.#planner.begin();
   }
 
   /**
-   * Writes one change, its items each apart if need be; what it refuses as a whole, it refuses before anything of it is
-   * written.
+   * Writes one change, with `apart` item by item. A change that is refused as a whole is refused before anything of it
+   * is written.
    */
   write(change: RunChange, apart?: WriteItem): Outcome {
     return this.#carryOut(this.#planner.write(change, apart !== undefined), apart);
@@ -61,8 +58,7 @@ export class SqlWriter {
 type Values = readonly [SqlValue, SqlValue, SqlValue, SqlValue, SqlValue, SqlValue, SqlValue, SqlValue];
 
 /**
- * Runs a statement with a row. To spread it costs a driver's function up to a tenth of the row: here are the lengths of
- * most rows.
+ * Runs a statement with a row. Spreading would cost up to a tenth of the row's time, so common lengths are written out.
  */
 function run(statement: Statement, row: readonly SqlValue[]): ReturnType<Statement["run"]> {
   const values = row as Values;

@@ -364,7 +364,7 @@ test("each redacted name is reported once, up to a limit, also in strict mode", 
   );
   assert.throws(() => tracker.withRun({}, () => { throw new Error("password=hunter2"); })); // biome-ignore format: short
   await runs();
-  const said = (name: string): string => `pulse-mlflow: What looks like a secret in ${name} was replaced by [redacted]. If it is none, give it another name, or set the option \`redact\`. [REDACTED]`; // biome-ignore format: one text
+  const said = (name: string): string => `pulse-mlflow: What looks like a secret in ${name} was replaced by [redacted]. If it is not a secret, give it another name, or set the option \`redact\`. [REDACTED]`; // biome-ignore format: one text
   assert.deepEqual(
     warnings,
     ['"apiKey"', '"options"', '"a0"', '"a1"', '"a2"', "the experiment name", "the run name"].map(said),
