@@ -74,7 +74,7 @@ test("wrong arguments are answered with what may be meant", () => {
     [() => TrackedRun((() => 1) as Any), /to wrap a function use tracked\(fn, options\)/],
     [
       () => (LogArtifact as Any)("out.json", "conf"),
-      /LogArtifact takes one argument; got "conf" as the second: the content is picked by a record/,
+      /LogArtifact takes one argument; got "conf" as the second: the content is selected by a record/,
     ],
     [() => LogArtifact("s-{epoch}.txt"), /only \{step\} is filled in, not \{epoch\}/],
   ];

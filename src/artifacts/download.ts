@@ -6,6 +6,7 @@ import { addAbortSignal } from "node:stream";
 import { throwIfAborted } from "../base/aborts.js";
 import { messageOf, PulseError } from "../base/errors.js";
 import { makeFolder } from "../base/folders.js";
+import { shared } from "../base/shared-state.js";
 import type { ArtifactInfo, ArtifactRepository } from "../contracts/artifact-repository.js";
 import { DownloadJournal, NO_LINKS } from "./download-journal.js";
 import { isInside, leadsOut } from "./inside.js";
@@ -132,10 +133,21 @@ class Download {
   }
 
   async file(entry: ArtifactInfo): Promise<void> {
-    const { signal, onProgress } = this.#options;
     const place = this.place(entry.path);
     this.#make(dirname(place));
     const temporary = join(dirname(place), partName(this.#repository.uri, entry));
+    // Both would append to one file, also after the first of them has moved it to its place.
+    if (underWay.has(temporary)) throw alsoWritten(place);
+    underWay.add(temporary);
+    try {
+      await this.#fetch(entry, place, temporary);
+    } finally {
+      underWay.delete(temporary);
+    }
+  }
+
+  async #fetch(entry: ArtifactInfo, place: string, temporary: string): Promise<void> {
+    const { signal, onProgress } = this.#options;
     const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | NO_LINKS;
     const handle = await open(temporary, flags).catch((error: unknown) => this.#unwritable(place, error));
     let bytes = 0;
@@ -183,7 +195,7 @@ class Download {
     }
     if (written !== bytes) {
       await rm(temporary, { force: true });
-      throw new PulseError("NOT_WRITABLE", `${place} is also being written by another download.`);
+      throw alsoWritten(place);
     }
     await rename(temporary, place).catch((error: unknown) => this.#unwritable(place, error));
     this.#options.onFile?.(entry, place, false);
@@ -208,6 +220,12 @@ class Download {
     throw new PulseError(code, `${place} cannot be written: ${messageOf(error)}.`, error);
   }
 }
+
+/** The unfinished files that this process is writing. */
+const underWay: Set<string> = shared("downloads", () => new Set<string>());
+
+const alsoWritten = (place: string): PulseError =>
+  new PulseError("NOT_WRITABLE", `${place} is also being written by another download.`);
 
 /** How many bytes are compared with the repository before resuming a file. */
 const COMPARED = 64 * 1024;

@@ -77,7 +77,7 @@ test("code that waits for what is not there while paused is told why", async () 
   );
 });
 
-test("the sample rate can be changed while the program runs, and multiplies with others", () => {
+test("the sample rate can be changed at run time, and multiplies with others", () => {
   const tracker = createTestTracker(); // draws 0.5
   const call = tracker.tracked(() => 1, { experiment: "Switched" });
   const half = tracker.tracked(() => 1, { experiment: "Switched", sample: 0.8 });
