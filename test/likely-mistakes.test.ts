@@ -6,7 +6,7 @@ import { Readable } from "node:stream";
 import { test } from "node:test";
 import { LocalRepository } from "../src/artifacts/local.js";
 import { resolveConfig } from "../src/config/resolve.js";
-import { doubleExperiment, misspelt, strayExperiment, strayUri } from "../src/config/strays.js";
+import { doubleExperiment, misspelt, strayExperiment, strayUri } from "../src/config/unread-settings.js";
 import { Connections } from "../src/http/connections.js";
 import { unreachable } from "../src/http/unreachable.js";
 import {

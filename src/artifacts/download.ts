@@ -9,7 +9,7 @@ import { makeFolder } from "../base/folders.js";
 import { shared } from "../base/shared-state.js";
 import type { ArtifactInfo, ArtifactRepository } from "../contracts/artifact-repository.js";
 import { DownloadJournal, NO_LINKS } from "./download-journal.js";
-import { isInside, leadsOut } from "./inside.js";
+import { isInside, leadsOut } from "./inside-folder.js";
 import { parted } from "./paths.js";
 import { walk } from "./walk.js";
 

@@ -14,10 +14,10 @@ import type {
   ArtifactRepository,
   UploadOptions,
 } from "../contracts/artifact-repository.js";
-import { bytesOf, checkLength } from "./content.js";
-import { isInside, leadsOut, realPath } from "./inside.js";
+import { isInside, leadsOut, realPath } from "./inside-folder.js";
 import { checkedListing, type ListedEntry } from "./paths.js";
-import { isUnfinished, sweepUnfinished, unfinishedBeside } from "./unfinished.js";
+import { bytesOf, checkLength } from "./request-body.js";
+import { isUnfinished, sweepUnfinished, unfinishedBeside } from "./temporary-names.js";
 
 const flushed = promisify(fdatasync);
 /** How many files are examined at once. */

@@ -7,10 +7,10 @@ import { list, record, text } from "../http/json.js";
 import type { MlflowApi } from "../http/mlflow-api.js";
 import { receiverMs } from "../http/transfer.js";
 import { wholeAnswer } from "../http/whole-answer.js";
-import { bodyOf } from "./content.js";
 import type { ObjectStoreClient } from "./object-store.js";
-import { keptUpload, type PartedUpload, type PartSizes, partCount, partSizeFor, uploadParts } from "./parts.js";
 import { encoded, parted } from "./paths.js";
+import { bodyOf } from "./request-body.js";
+import { keptUpload, type PartedUpload, type PartSizes, partCount, partSizeFor, uploadParts } from "./upload-parts.js";
 
 const CALLS = "/api/2.0/mlflow-artifacts/mpu/";
 /** The URLs of parts are valid for an hour and cannot be renewed. In the last minute, one might expire in flight. */

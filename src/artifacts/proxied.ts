@@ -12,12 +12,12 @@ import { Failure } from "../http/failure.js";
 import { list, objectIn } from "../http/json.js";
 import { MlflowApi } from "../http/mlflow-api.js";
 import { wholeAnswer } from "../http/whole-answer.js";
-import { bodyTold } from "./content.js";
-import { Doubts, digestOf } from "./doubts.js";
 import { ObjectStoreClient } from "./object-store.js";
-import { PART_SIZES, type PartSizes, problemOf } from "./parts.js";
 import { below, checkedListing, encoded, parted } from "./paths.js";
 import { ProxiedParts } from "./proxied-parts.js";
+import { bodyTold } from "./request-body.js";
+import { Doubts, digestOf } from "./uncertain-uploads.js";
+import { PART_SIZES, type PartSizes, problemOf } from "./upload-parts.js";
 
 const FILES = "/api/2.0/mlflow-artifacts/artifacts";
 /** Sequences that MLflow would decode again, as often as possible, so the file would get another name. */

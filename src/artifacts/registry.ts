@@ -9,9 +9,9 @@ import type { ArtifactsOptions } from "../config/options.js";
 import type { ServerSettings } from "../config/server.js";
 import type { ArtifactRepository } from "../contracts/artifact-repository.js";
 import { type CredentialsProvider, givesS3 } from "./aws-settings.js";
-import { LateRepository } from "./late-repository.js";
+import { LazyRepository } from "./lazy-repository.js";
 import { LocalRepository } from "./local.js";
-import type { PartSizes } from "./parts.js";
+import type { PartSizes } from "./upload-parts.js";
 
 /**
  * Creates the repository for the URI of a root, which is passed unchanged; a new one for each call. It must open
@@ -165,7 +165,7 @@ function proxiedOf(root: string, options: RepositoryOptions): ArtifactRepository
     );
   const path = schemeOf(root) === "mlflow-artifacts" ? servedPath(root, server) : downloadPath(root, server);
   const { sizes } = options;
-  return new LateRepository(`mlflow-artifacts:/${path}`, async () => {
+  return new LazyRepository(`mlflow-artifacts:/${path}`, async () => {
     const { ProxiedRepository } = await import("./proxied.js");
     return new ProxiedRepository(path, server, options.server, sizes);
   });
@@ -209,7 +209,7 @@ function s3Of(root: string, options: RepositoryOptions): ArtifactRepository {
     );
   const prefix = pieces(root, path);
   const { credentials, sizes } = options;
-  return new LateRepository(root.replace(/\/+$/, ""), async () => {
+  return new LazyRepository(root.replace(/\/+$/, ""), async () => {
     const { S3Repository } = await import("./s3.js");
     return new S3Repository(bucket, prefix, { env, requestTimeoutMs, credentials, sizes });
   });

@@ -8,7 +8,10 @@ import type {
   UploadOptions,
 } from "../contracts/artifact-repository.js";
 import { AwsSettings, type CredentialsProvider } from "./aws-settings.js";
-import { bodyOf } from "./content.js";
+import { below, checkedListing, type ListedEntry, MAX_ENTRIES, tooMany } from "./paths.js";
+import { bodyOf } from "./request-body.js";
+import { S3Error, xmlElements, xmlEscaped, xmlText } from "./s3-answers.js";
+import { S3Bucket } from "./s3-request.js";
 import {
   keptUpload,
   PART_SIZES,
@@ -18,10 +21,7 @@ import {
   partSizeFor,
   problemOf,
   uploadParts,
-} from "./parts.js";
-import { below, checkedListing, type ListedEntry, MAX_ENTRIES, tooMany } from "./paths.js";
-import { S3Error, xmlElements, xmlEscaped, xmlText } from "./s3-answers.js";
-import { S3Bucket } from "./s3-request.js";
+} from "./upload-parts.js";
 
 /** Options of a repository on S3. */
 export interface S3Options {

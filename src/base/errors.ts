@@ -1,5 +1,5 @@
 import { shownText } from "./text/redact.js";
-import { bounded, isError, shortText } from "./text/text.js";
+import { bounded, isError, shortText } from "./text/value-text.js";
 
 /**
  * Every problem of this package: a stable code, advice, and whether a retry can help. Codes are never renamed or

@@ -1,7 +1,7 @@
 import { types } from "node:util";
 import { PulseError } from "./errors.js";
 import { shownText } from "./text/redact.js";
-import { valueText } from "./text/text.js";
+import { valueText } from "./text/value-text.js";
 
 /** Errors for invalid arguments and options: the name, what is expected, and what was given. */
 

@@ -1,4 +1,4 @@
-import { isLate, LATE } from "../base/text/late.js";
+import { isLate, LATE } from "../base/text/returned-promise.js";
 import { type CaptureReport, kindOf, sayNowhere } from "./nowhere.js";
 import { readPath, writtenPath } from "./path.js";
 import type { SelectorFunction, Untyped } from "./selector.js";

@@ -1,7 +1,7 @@
 import { types } from "node:util";
 import { type Fielded, fieldOf } from "../base/text/fields.js";
 import { keyText } from "../base/text/keys.js";
-import { isLate, LATE } from "../base/text/late.js";
+import { isLate, LATE } from "../base/text/returned-promise.js";
 import type { Aggregate } from "./aggregate.js";
 import { type CaptureReport, isStream, kindOf, STREAMS, sayNowhere } from "./nowhere.js";
 import {
@@ -16,9 +16,9 @@ import {
   shapeOf,
   writtenPath,
 } from "./path.js";
-import { isOwnText, type Place, TakenKeys } from "./places.js";
 import type { LogMetricOptions, Selector, SelectorFunction } from "./selector.js";
 import { behindSelector, isOptions } from "./selector-faults.js";
+import { isOwnText, type Place, TakenKeys } from "./taken-keys.js";
 
 /** Limits for a bare `@LogMetric` on one result. */
 const MAX_DEPTH = 3;

@@ -1,5 +1,5 @@
 import { types } from "node:util";
-import { ownName } from "../base/text/text.js";
+import { ownName } from "../base/text/value-text.js";
 import { nearest, shownValue } from "../base/wrong-input.js";
 import { isFielded, isList, isPlainObject } from "./path.js";
 

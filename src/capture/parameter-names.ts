@@ -1,5 +1,5 @@
 import { CLOSES, closing, functionText, openingParenthesis, skip } from "./function-text.js";
-import { isForwarder, loweredBody } from "./lowered.js";
+import { isForwarder, loweredBody } from "./lowered-functions.js";
 
 /** The name of a parameter as written; null if it has none (destructured). */
 export type ParameterName = string | null;

@@ -1,8 +1,8 @@
 import { types } from "node:util";
 import { type Fielded, fieldOf } from "../base/text/fields.js";
 import { keyText } from "../base/text/keys.js";
-import { isLate, LATE } from "../base/text/late.js";
 import { BesideSecret, isSecretKey, nameOf } from "../base/text/redact.js";
+import { isLate, LATE } from "../base/text/returned-promise.js";
 import { type CaptureReport, kindOf as knownAs, sayNowhere } from "./nowhere.js";
 import type { ParameterName } from "./parameter-names.js";
 import {
@@ -15,8 +15,8 @@ import {
   readPath,
   writtenPath,
 } from "./path.js";
-import { type Place, TakenKeys } from "./places.js";
 import type { Selector, Untyped } from "./selector.js";
+import { type Place, TakenKeys } from "./taken-keys.js";
 
 /** A function as params selector; it is passed the list of the call's arguments. */
 export type ArgumentFunction = (args: Untyped) => unknown;

@@ -13,8 +13,8 @@ import {
   UploadTarget,
   walk,
 } from "../inner/cli.js";
+import { told } from "./error-text.js";
 import { configFor } from "./target.js";
-import { told } from "./told.js";
 
 /** The number of names listed in a message. */
 const MAX_NAMED = 12;

@@ -15,13 +15,13 @@ import {
   repositoryOptions,
   UploadTarget,
 } from "../inner/cli.js";
+import { told } from "./error-text.js";
 import { Meter } from "./meter.js";
 import { driverProblem, outboxStates, together } from "./outboxes.js";
 import { Progress, type Terminal } from "./output.js";
-import { Patience } from "./patience.js";
+import { Patience } from "./retry-limit.js";
 import { type Refused, report } from "./sync-report.js";
 import { configFor, needReadable, rootOf } from "./target.js";
-import { told } from "./told.js";
 
 /** Options of `sync`. */
 export interface SyncOptions {

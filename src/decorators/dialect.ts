@@ -1,6 +1,6 @@
 import { PulseError } from "../base/errors.js";
 import { shared } from "../base/shared-state.js";
-import { ownName } from "../base/text/text.js";
+import { ownName } from "../base/text/value-text.js";
 import { shownValue } from "../base/wrong-input.js";
 import { noteBusy, noteIdle } from "../run/call/idle-classes.js";
 import {

@@ -2,7 +2,7 @@ import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { reasonOf } from "../base/aborts.js";
 import { PulseError } from "../base/errors.js";
-import { isError } from "../base/text/text.js";
+import { isError } from "../base/text/value-text.js";
 
 /** A request body of known length, opened anew for each attempt. */
 export interface Body {

@@ -10,10 +10,10 @@ export { openArtifactRepository, repositoryOptions } from "../artifacts/registry
 export { walk } from "../artifacts/walk.js";
 
 // Configuration
-export { isOff, oddSwitch } from "../config/off.js";
+export { isOff, oddSwitch } from "../config/off-switch.js";
 export { CONFIG_FILE, originOf } from "../config/picker.js";
 export { hasConfigFile, type ResolvedConfig, resolveConfig } from "../config/resolve.js";
-export { misspelt, strayFiles, strayRuns } from "../config/strays.js";
+export { misspelt, strayFiles, strayRuns } from "../config/unread-settings.js";
 
 // Outboxes, and the delivery of their changes
 export { Dispatcher } from "../recorder/dispatch/dispatcher.js";

@@ -2,7 +2,7 @@ import timers from "node:timers";
 import { leaving } from "../base/detached.js";
 import type { TerminalStatus } from "../base/entities.js";
 import { sharedByProcess } from "../base/shared-state.js";
-import type { UnfinishedEnd } from "./buffer/unfinished.js";
+import type { UnfinishedEnd } from "./buffer/unfinished-end.js";
 import type { Recorder } from "./recorder.js";
 import { signals, survived } from "./stop-signal.js";
 import { askWorkers, awaitWorkers, joinThreads, sayLeft } from "./threads.js";

@@ -1,5 +1,5 @@
 import { shared } from "../base/shared-state.js";
-import { isOff } from "../config/off.js";
+import { isOff } from "../config/off-switch.js";
 import { hasConfigFile } from "../config/resolve.js";
 import { runInForce, type Scope } from "./scope.js";
 import type { RunHost } from "./verbs/run-host.js";

@@ -3,7 +3,7 @@ import { messageOf, PulseError } from "../base/errors.js";
 import { cutText, sanitizeKey, withoutNul } from "../base/text/keys.js";
 import { LIMITS } from "../base/text/limits.js";
 import { REDACTED } from "../base/text/redact.js";
-import { shortText } from "../base/text/text.js";
+import { shortText } from "../base/text/value-text.js";
 import { type DeferredRuns, recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
 import { madeUpName } from "./made-up-name.js";
 import { tagsOf } from "./metrics/schema.js";

@@ -11,7 +11,7 @@ import type { Throttle } from "../capture/metrics.js";
 import { isNumeric } from "../capture/path.js";
 import { type DeferredRuns, deferralOf } from "../recorder/buffer/deferred-runs.js";
 import type { RunBuffer, RunWatcher } from "../recorder/buffer/run-buffer.js";
-import type { UnfinishedEnd } from "../recorder/buffer/unfinished.js";
+import type { UnfinishedEnd } from "../recorder/buffer/unfinished-end.js";
 import { conflictTag } from "../recorder/changes/param-conflict.js";
 import { awaitedId } from "./awaited-id.js";
 import { DataVerbs } from "./data-verbs.js";

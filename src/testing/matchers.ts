@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { valueText } from "../base/text/text.js";
+import { valueText } from "../base/text/value-text.js";
 import { type Check, checkOptions, shownValue, wrongInput } from "../base/wrong-input.js";
 import { isRecord } from "../inner/testing.js";
 import { type ArtifactExpectation, artifactFaults, OF_ARTIFACT } from "./artifact-faults.js";

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { test } from "node:test";
-import { isUnfinished, sweepUnfinished, unfinishedBeside } from "../../src/artifacts/unfinished.js";
+import { isUnfinished, sweepUnfinished, unfinishedBeside } from "../../src/artifacts/temporary-names.js";
 import { tempFolder } from "../support/folders.js";
 
 const folder = tempFolder("unfinished");

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { sanitizeKey } from "../../src/base/text/keys.js";
-import { valueText } from "../../src/base/text/text.js";
+import { valueText } from "../../src/base/text/value-text.js";
 import { LogMetric, LogParam, type Run, TrackedRun, tracked } from "../../src/index.js";
 import { createTestTracker } from "../../src/testing/index.js";
 import { heapUsed } from "../support/heap.js";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cutText, sanitizeKey } from "../../src/base/text/keys.js";
 import { isSecretKey, redactText } from "../../src/base/text/redact.js";
-import { valueText } from "../../src/base/text/text.js";
+import { valueText } from "../../src/base/text/value-text.js";
 import { compileMetrics } from "../../src/capture/metrics.js";
 import { readParameters } from "../../src/capture/parameter-names.js";
 import type { LogMetricOptions, Selector } from "../../src/capture/selector.js";

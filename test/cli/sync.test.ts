@@ -6,7 +6,7 @@ import { systemClock } from "../../src/base/clock.js";
 import { PulseError, type PulseErrorCode } from "../../src/base/errors.js";
 import { Meter } from "../../src/cli/meter.js";
 import { Progress } from "../../src/cli/output.js";
-import { Patience } from "../../src/cli/patience.js";
+import { Patience } from "../../src/cli/retry-limit.js";
 import { advised } from "../../src/contracts/finding.js";
 import { itemsOf } from "../../src/contracts/tracking-store.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";

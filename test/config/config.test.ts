@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { systemClock } from "../../src/base/clock.js";
-import { isOff } from "../../src/config/off.js";
+import { isOff } from "../../src/config/off-switch.js";
 import { resolveConfig } from "../../src/config/resolve.js";
 import { configure, createTracker } from "../../src/index.js";
 import { MlrunsStore } from "../../src/stores/mlruns/mlruns-store.js";

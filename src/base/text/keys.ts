@@ -1,6 +1,6 @@
 import { LIMITS } from "./limits.js";
 import { redactText } from "./redact.js";
-import { shortText } from "./text.js";
+import { shortText } from "./value-text.js";
 
 /** MLflow's rule: Unicode word characters and `_ - . space : /`, and a key must equal its own normalised path. */
 const FORBIDDEN = /[^\p{L}\p{N}_\-. :/]/gu;

@@ -1,5 +1,5 @@
-import { isLate, LATE } from "./late.js";
 import { printable } from "./printable.js";
+import { isLate, LATE } from "./returned-promise.js";
 import { COMMANDED, redactCommands } from "./secret-commands.js";
 import { FOREIGN, SECRETISH } from "./secret-keys.js";
 import { redactPairs } from "./secret-pairs.js";

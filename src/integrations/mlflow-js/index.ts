@@ -2,8 +2,8 @@ import { wrongInput } from "../../base/wrong-input.js";
 import type { TrackingStore } from "../../index.js";
 import { RestStore } from "../../stores/http/rest-store.js";
 import { ClientApi, type ForeignClient } from "./client-api.js";
-import { jsClient, type MlflowJs, type MlflowJsClients } from "./js-client.js";
-import { type MlflowNpmClient, npmClient } from "./npm-client.js";
+import { jsClient, type MlflowJs, type MlflowJsClients } from "./mlflow-js-client.js";
+import { type MlflowNpmClient, npmClient } from "./mlflow-npm-client.js";
 
 export type {
   KeyValue,
@@ -13,8 +13,8 @@ export type {
   MlflowJsExperimentClient,
   MlflowJsRunClient,
   UsedDataset,
-} from "./js-client.js";
-export type { MlflowNpmClient } from "./npm-client.js";
+} from "./mlflow-js-client.js";
+export type { MlflowNpmClient } from "./mlflow-npm-client.js";
 
 /** Options of a store that uses your own client. */
 export interface ClientStoreOptions {

@@ -2,7 +2,7 @@ import { PulseError } from "../../base/errors.js";
 import type { Accounting } from "../changes/accounting.js";
 import type { ItemKind } from "../changes/item-kinds.js";
 import type { ChangeSink, RunBuffer } from "./run-buffer.js";
-import type { UnfinishedEnd } from "./unfinished.js";
+import type { UnfinishedEnd } from "./unfinished-end.js";
 
 /**
  * The number of metrics, and of params, tags and inputs each, held for one root run. The number of those left out

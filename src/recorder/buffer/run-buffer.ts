@@ -10,7 +10,7 @@ import {
 } from "../../contracts/tracking-store.js";
 import { END_BYTES, type ItemKind, LIST_KINDS, type Lists, METRIC_BYTES, START_BYTES } from "../changes/item-kinds.js";
 import { GatheredItems, type OtherLists } from "./gathered-items.js";
-import type { Unfinished, UnfinishedEnd } from "./unfinished.js";
+import type { Unfinished, UnfinishedEnd } from "./unfinished-end.js";
 
 /** The end of a run that was open when the process was asked to stop. */
 const STOPPED: UnfinishedEnd = { status: "KILLED", partial: false };

@@ -1,6 +1,6 @@
 import { Diagnostics } from "../../base/diagnostics.js";
 import { sharedByProcess } from "../../base/shared-state.js";
-import { ownName } from "../../base/text/text.js";
+import { ownName } from "../../base/text/value-text.js";
 import { defaultHost } from "../default-host.js";
 
 /**

@@ -2,7 +2,7 @@ import { types } from "node:util";
 import { shared } from "../../base/shared-state.js";
 import { nearest } from "../../base/wrong-input.js";
 import type { ArtifactCapture } from "../../capture/artifacts.js";
-import { isLoweredGenerator } from "../../capture/lowered.js";
+import { isLoweredGenerator } from "../../capture/lowered-functions.js";
 import type { MetricCapture } from "../../capture/metrics.js";
 import type { CaptureReport } from "../../capture/nowhere.js";
 import { readParameters } from "../../capture/parameter-names.js";

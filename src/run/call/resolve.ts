@@ -1,4 +1,4 @@
-import { ownName } from "../../base/text/text.js";
+import { ownName } from "../../base/text/value-text.js";
 import { isRenamed } from "../../capture/parameter-names.js";
 import type { RunOptions } from "../options.js";
 import { noteBusy } from "./idle-classes.js";

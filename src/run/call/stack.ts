@@ -1,5 +1,5 @@
 import { home } from "#require";
-import { bounded } from "../../base/text/text.js";
+import { bounded } from "../../base/text/value-text.js";
 
 /** The number of frames captured above those that an error has. */
 const MORE_FRAMES = 50;

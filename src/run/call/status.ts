@@ -1,7 +1,7 @@
 import { types } from "node:util";
 import { messageOf } from "../../base/errors.js";
 import { cutText } from "../../base/text/keys.js";
-import { bounded, isError, valueText } from "../../base/text/text.js";
+import { bounded, isError, valueText } from "../../base/text/value-text.js";
 import { keepLongText, longTextFile } from "../files/long-text.js";
 import type { RunOptions } from "../options.js";
 import type { Run } from "../run.js";

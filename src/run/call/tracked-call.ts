@@ -1,6 +1,6 @@
 import { cutText } from "../../base/text/keys.js";
-import { isLate } from "../../base/text/late.js";
-import { isError, shortText } from "../../base/text/text.js";
+import { isLate } from "../../base/text/returned-promise.js";
+import { isError, shortText } from "../../base/text/value-text.js";
 import { shownValue } from "../../base/wrong-input.js";
 import { type KeySet, NO_KEYS } from "../../capture/key-set.js";
 import type { MetricSink, Throttle } from "../../capture/metrics.js";

@@ -1,7 +1,7 @@
 import { types } from "node:util";
 import { PulseError } from "../../base/errors.js";
-import { demandStack } from "../../base/stack-room.js";
-import { ownName } from "../../base/text/text.js";
+import { demandStack } from "../../base/stack-space.js";
+import { ownName } from "../../base/text/value-text.js";
 import { needFunction } from "../../base/wrong-input.js";
 import { compileArtifacts } from "../../capture/artifacts.js";
 import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf, SelectorFor } from "../../capture/check.js";

@@ -1,4 +1,4 @@
-import { ownName } from "../../base/text/text.js";
+import { ownName } from "../../base/text/value-text.js";
 import { needFunction, wrongInput } from "../../base/wrong-input.js";
 import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../../capture/check.js";
 import type { Selector, Untyped } from "../../capture/selector.js";

@@ -1,5 +1,5 @@
 import { artifactPath } from "../../artifacts/paths.js";
-import { bounded, MAX_TEXT } from "../../base/text/text.js";
+import { bounded, MAX_TEXT } from "../../base/text/value-text.js";
 import type { RunBuffer } from "../../recorder/buffer/run-buffer.js";
 import { type Place, redactedText } from "../verbs/values.js";
 

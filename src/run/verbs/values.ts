@@ -4,7 +4,7 @@ import { messageOf, PulseError, type PulseErrorCode } from "../../base/errors.js
 import { cutText, keyText, sanitizeKey, withoutNul } from "../../base/text/keys.js";
 import { LIMITS } from "../../base/text/limits.js";
 import { REDACTED, redactText } from "../../base/text/redact.js";
-import { MAX_TEXT, valueText } from "../../base/text/text.js";
+import { MAX_TEXT, valueText } from "../../base/text/value-text.js";
 import { shownValue } from "../../base/wrong-input.js";
 import { type EmitValue, emitRecord } from "../../capture/params.js";
 import type { RunHost } from "./run-host.js";

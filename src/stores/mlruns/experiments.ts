@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { sweepUnfinished } from "../../artifacts/unfinished.js";
+import { sweepUnfinished } from "../../artifacts/temporary-names.js";
 import { type ExperimentRef, experimentLabel, type Tag } from "../../base/entities.js";
 import { messageOf, PulseError } from "../../base/errors.js";
 import { makeFolder } from "../../base/folders.js";

@@ -14,7 +14,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, sep } from "node:path";
-import { unfinishedIn } from "../../artifacts/unfinished.js";
+import { unfinishedIn } from "../../artifacts/temporary-names.js";
 import { systemClock } from "../../base/clock.js";
 import { load } from "../../base/loading.js";
 import { shortHash } from "../../base/text/keys.js";

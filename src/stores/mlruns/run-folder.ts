@@ -1,7 +1,7 @@
 import { readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { LocalRepository } from "../../artifacts/local.js";
-import { sweepUnfinished, unfinishedIn } from "../../artifacts/unfinished.js";
+import { sweepUnfinished, unfinishedIn } from "../../artifacts/temporary-names.js";
 import type { DatasetInput, Metric, Param, Tag } from "../../base/entities.js";
 import { messageOf, PulseError } from "../../base/errors.js";
 import { wellFormed } from "../../base/text/keys.js";

@@ -14,7 +14,6 @@ import {
   type RunChange,
   type StoredIds,
 } from "../../contracts/tracking-store.js";
-import { Apart, isRefusal, Restart } from "./apart.js";
 import { createFile, fileIdentity, fsCode, isBeingMade } from "./database-file.js";
 import {
   type Database,
@@ -26,6 +25,7 @@ import {
   type Statement,
   sqliteCode,
 } from "./driver.js";
+import { Apart, isRefusal, Restart } from "./refused-items.js";
 import { createSchema, inspectSchema, type Schema, tableNames } from "./schema.js";
 import { SqlWriter } from "./writer.js";
 

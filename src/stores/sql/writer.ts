@@ -1,7 +1,7 @@
 import type { Outcome, RunChange } from "../../contracts/tracking-store.js";
-import type { WriteItem } from "./apart.js";
 import { type Database, real, type Statement } from "./driver.js";
 import { type Plan, Planner, type PlanOptions, type Step } from "./plan.js";
+import type { WriteItem } from "./refused-items.js";
 import type { Schema } from "./schema.js";
 import type { SqlRow, SqlValue } from "./sql-values.js";
 import { type StatementName, statements } from "./statements.js";

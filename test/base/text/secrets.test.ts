@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isSecretKey, redactText, shownUri } from "../../../src/base/text/redact.js";
-import { valueText } from "../../../src/base/text/text.js";
+import { valueText } from "../../../src/base/text/value-text.js";
 import { everydayNames, everydayParams, everydayTexts } from "../../support/everyday.js";
 import { Random } from "../../support/random.js";
 import { secretTexts } from "../../support/secret-texts.js";

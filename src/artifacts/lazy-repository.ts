@@ -7,7 +7,7 @@ import type {
 } from "../contracts/artifact-repository.js";
 
 /** A repository whose code is loaded on first use, so that programs that do not need it do not pay for it. */
-export class LateRepository implements ArtifactRepository {
+export class LazyRepository implements ArtifactRepository {
   readonly uri: string;
   readonly #load: () => Promise<ArtifactRepository>;
   #loaded: Promise<ArtifactRepository> | undefined;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type TransformOptions, transformSync } from "esbuild";
-import { isLoweredGenerator } from "../../src/capture/lowered.js";
+import { isLoweredGenerator } from "../../src/capture/lowered-functions.js";
 import { readParameters } from "../../src/capture/parameter-names.js";
 import { LogMetric, LogParam, TrackedExperiment } from "../../src/index.js";
 import { createTestTracker } from "../../src/testing/index.js";
