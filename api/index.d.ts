@@ -1743,8 +1743,11 @@ export declare abstract class DataVerbs {
     /**
      * Logs that the run uses a dataset. Datasets with the same name and digest are the same dataset: MLflow keeps the
      * first use of it in a run. Logging it again with another context or other tags warns once.
-     * @example run.logInput({ name: "iris", digest: "f3a1c2d4", sourceType: "http", source: { url:
-     * "https://example.com/iris.csv" } }, { context: "training" });
+     * @example
+     * ```ts
+     * const source = { url: "https://example.com/iris.csv" };
+     * run.logInput({ name: "iris", digest: "f3a1c2d4", sourceType: "http", source }, { context: "training" });
+     * ```
      */
     logInput(dataset: Dataset, options?: InputOptions): void;
     /**
@@ -1815,8 +1818,7 @@ export declare abstract class DataVerbs {
      * Logs a figure as a file: a Plotly or Vega-Lite object as JSON or as a self-contained page (`.html`), or a text
      * that is SVG or HTML. Pages need package `plotly.js-dist-min`, or `vega`, `vega-lite` and `vega-embed`; without
      * them the figure is stored as JSON.
-     * @example run.logFigure({ data: [{ x: [1, 2], y: [3, 4], type: "scatter" }], layout: { title: "loss" } },
-     * "loss.json");
+     * @example run.logFigure({ data: [{ x: [1, 2], y: [3, 4], type: "scatter" }], layout: {} }, "loss.json");
      */
     logFigure(figure: object | string, artifactFile: string): void;
 }

@@ -1,9 +1,9 @@
 // integrations/mlflow-js/index.d.ts
 import type { TrackingStore } from "../../index.js";
-import { type MlflowJs, type MlflowJsClients } from "./js-client.js";
-import { type MlflowNpmClient } from "./npm-client.js";
-export type { KeyValue, MetricPoint, MlflowJs, MlflowJsClients, MlflowJsExperimentClient, MlflowJsRunClient, UsedDataset, } from "./js-client.js";
-export type { MlflowNpmClient } from "./npm-client.js";
+import { type MlflowJs, type MlflowJsClients } from "./mlflow-js-client.js";
+import { type MlflowNpmClient } from "./mlflow-npm-client.js";
+export type { KeyValue, MetricPoint, MlflowJs, MlflowJsClients, MlflowJsExperimentClient, MlflowJsRunClient, UsedDataset, } from "./mlflow-js-client.js";
+export type { MlflowNpmClient } from "./mlflow-npm-client.js";
 /** Options of a store that uses your own client. */
 export interface ClientStoreOptions {
     /** The time limit of a request in milliseconds, since the clients have none. @default 30000 */
@@ -38,7 +38,7 @@ export declare function mlflowNpmStore(client: MlflowNpmClient, options: ClientS
     readonly experimentId: string;
 }): TrackingStore;
 
-// integrations/mlflow-js/js-client.d.ts
+// integrations/mlflow-js/mlflow-js-client.d.ts
 /** A param or tag in MLflow's API. */
 export interface KeyValue {
     key: string;
@@ -99,7 +99,7 @@ export interface MlflowJs {
 }
 export {};
 
-// integrations/mlflow-js/npm-client.d.ts
+// integrations/mlflow-js/mlflow-npm-client.d.ts
 /** The parts of a client of the npm package `mlflow` 2.0.7 that are used. Each call takes and returns one object. */
 export interface MlflowNpmClient {
     readonly endpoint?: string;

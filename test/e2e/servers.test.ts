@@ -149,6 +149,6 @@ async function assertInputs(tracker: Tracker, warnings: readonly string[]): Prom
   const { inputs, pending, dropped, rejected } = tracker.stats();
   assert.deepEqual({ inputs, pending, dropped, rejected }, { inputs: 1, pending: 0, dropped: 0, rejected: 0 });
   assert.equal(warnings.length, 1);
-  assert.match(warnings[0] ?? "", /has dataset "iris" already.*INPUT_REPEATED/);
+  assert.match(warnings[0] ?? "", /already has dataset "iris".*INPUT_REPEATED/);
   return id;
 }

@@ -42,15 +42,15 @@ export { root, testing, hooked };
 
 /** How each one's text begins. */
 const TEXTS: Readonly<Record<string, string>> = {
-  LogMetric: "Logs numbers of what the method returns",
+  LogMetric: "Logs numbers that the method returns",
   LogParam: "Logs arguments of the method",
   LogTag: "Sets tags from what the method returns",
-  TrackedRun: "Every call of the method opens a run",
-  TrackedExperiment: "On a class: its methods",
-  tracked: "Gives a function that opens a run",
+  TrackedRun: "Opens a run for each call of the method",
+  TrackedExperiment: "On a class: calls of its methods",
+  tracked: "Returns a function that opens a run for each call",
   withRun: "Opens a run, calls `fn`",
-  createTracker: "Makes a tracker",
-  defineExperiment: "Says once what an experiment's runs log",
+  createTracker: "Creates a tracker",
+  defineExperiment: "Defines what the runs of an experiment log",
 };
 
 // What the compiler's own interface gives, as far as it is asked here; the one that builds this has none.
