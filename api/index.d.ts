@@ -183,6 +183,10 @@ declare const PROBLEMS: {
         readonly retry: false;
         readonly todo: "The call itself was not affected. This is a bug in pulse-mlflow, or in code that replaces Node's own functions: please report it.";
     };
+    readonly INVALID_FILTER: {
+        readonly retry: false;
+        readonly todo: "";
+    };
     readonly LISTENER_FAILED: {
         readonly retry: false;
         readonly todo: "Recording goes on; fix the function passed to tracker.on().";

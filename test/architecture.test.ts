@@ -17,6 +17,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   context: [],
   config: ["base", "contracts", "context"],
   capture: ["base"],
+  "client/search": ["base"],
   http: ["base", "config", "contracts"],
   artifacts: ["base", "config", "contracts", "http"],
   "stores/http": ["base", "config", "contracts", "http"],
