@@ -43,7 +43,10 @@ export function startRun(options: StartOptions = {}): Run {
     name: runName,
     parent,
     place: options,
-    held: parent === undefined && leftOut(host, sample) ? recordOnlyIfFailed(host.recorder) : undefined,
+    held:
+      parent === undefined && leftOut(host, sample, runId !== undefined)
+        ? recordOnlyIfFailed(host.recorder)
+        : undefined,
   });
   if (parent === undefined && !apart) tagStart(run, scope);
   if (params) run.logParams(params);

@@ -87,9 +87,14 @@ export function tagStart(run: Run, scope: Scope | undefined): void {
 /** Why a run opened while its tracker is paused is not recorded. */
 export const PAUSED: PulseError = new PulseError("DISABLED", "The tracker is paused.");
 
-/** Draws whether sampling leaves out a top-level run, given the run's own share and the tracker's. */
-export function leftOut(host: RunHost, share: number = 1): boolean {
-  const both = share * host.sample;
+/**
+ * Draws whether sampling leaves out a top-level run, given the run's own share and the tracker's. `resumed`: it goes on
+ * with a run that is stored already, which the tracker's share does not concern.
+ */
+export function leftOut(host: RunHost, share: number = 1, resumed: boolean = false): boolean {
+  // A host of an older copy of the package has no share of its own.
+  const { sample = 1 } = host as Partial<RunHost>;
+  const both = resumed ? share : share * sample;
   return both < 1 && host.clock.random() >= both;
 }
 

@@ -99,6 +99,35 @@ test("the sample rate can be changed at run time, and multiplies with others", (
   assert.equal(tracker.stats().unsampled, 4);
 });
 
+test("a run that is resumed is not left out by the tracker's sample rate", () => {
+  const tracker = createTestTracker();
+  const { id } = tracker.startRun({ experiment: "Switched" });
+  tracker.set({ sample: 0 });
+  tracker.startRun({ runId: id }).logMetric("loss", 1);
+  tracker.withRun({ runId: id }, (run) => run.logMetric("accuracy", 2));
+  assert.deepEqual(Object.keys(tracker.onlyRun.metrics), ["loss", "accuracy"]);
+});
+
+test("an assignment while the tracker is paused is no mistake", () => {
+  class Dial {
+    #value = 0;
+    @LogMetric
+    set turned(value: number) {
+      this.#value = value;
+    }
+    get value(): number {
+      return this.#value;
+    }
+  }
+  const tracker = createTestTracker({ outsideRun: "throw" });
+  tracker.pause();
+  const dial = new Dial();
+  tracker.run(() => {
+    dial.turned = 3;
+  });
+  assert.equal(dial.value, 3);
+});
+
 test("option sample is where a tracker begins", () => {
   const tracker = createTestTracker({ sample: 0.2 });
   tracker.withRun({}, () => undefined);

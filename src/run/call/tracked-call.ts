@@ -153,7 +153,10 @@ export class TrackedCall implements CallObserver, MetricSink {
         owner: this,
         place,
         method: resolved.method,
-        held: resolved.thins || host.sample < 1 ? holdBack(host, resolved, parent, this.#args, this.#once) : undefined,
+        held:
+          resolved.thins || (host.sample < 1 && place?.runId === undefined)
+            ? holdBack(host, resolved, parent, this.#args, this.#once)
+            : undefined,
       });
       if (parent === undefined && !apart && resolved.nest !== "root") tagStart(this.run, this.#scope);
       this.#scope = { host, run: this.run };

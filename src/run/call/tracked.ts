@@ -321,7 +321,10 @@ export function captureAssignment(plan: Plan, self: unknown, value: unknown): vo
   const run = runInForce(scope);
   const { library, defaultName } = resolvePlan(plan, self);
   if (run !== undefined) new TrackedCall(plan, activeHost(scope), undefined, [value], scope, run).capture(value);
-  else if (!library || asks(library, scope)) outsideRun(activeHost(scope), defaultName, "is assigned");
+  else if (!library || asks(library, scope)) {
+    const host = activeHost(scope);
+    if (!host.paused) outsideRun(host, defaultName, "is assigned");
+  }
 }
 
 /** Decides how a call is treated: it opens a run, joins the open one, or is not tracked. */
