@@ -20,6 +20,8 @@ type Counted = "dropped" | "rejected";
 /** @internal The listeners of one tracker. They are called after our own work is done, outside any call. */
 export class Events {
   readonly #listeners = new Map<keyof TrackerEvents, Set<Listener<never>>>();
+  /** A listener that records on a closed tracker would cause the next event without end. */
+  #telling = false;
   /** Pending events, in order; the counts of one kind are merged into one event. */
   #waiting: { readonly name: keyof TrackerEvents; event: TrackerEvents[keyof TrackerEvents] }[] = [];
   readonly #failed: (name: keyof TrackerEvents, error: unknown) => void;
@@ -42,14 +44,14 @@ export class Events {
 
   /** Emits an event. */
   emit<E extends keyof TrackerEvents>(name: E, event: TrackerEvents[E]): void {
-    if (!this.#listeners.get(name)?.size) return;
+    if (this.#telling || !this.#listeners.get(name)?.size) return;
     this.#waiting.push({ name, event });
     this.#soon();
   }
 
   /** Counts lost changes; all those of one turn become one event. */
   count(name: Counted, changes: number, error: PulseError | undefined): void {
-    if (changes === 0 || !this.#listeners.get(name)?.size) return;
+    if (changes === 0 || this.#telling || !this.#listeners.get(name)?.size) return;
     const same = this.#waiting.find((each) => each.name === name);
     if (same === undefined) {
       this.emit(name, { changes, error });
@@ -66,11 +68,14 @@ export class Events {
 
   /** Calls the listeners for all pending events. */
   tellAll(): void {
+    if (this.#telling) return;
+    this.#telling = true;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { name, event } of waiting)
       for (const listener of [...(this.#listeners.get(name) ?? [])])
         this.#tell(name, listener as Listener<never>, event);
+    this.#telling = false;
   }
 
   #tell(name: keyof TrackerEvents, listener: Listener<never>, event: unknown): void {

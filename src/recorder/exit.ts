@@ -49,7 +49,7 @@ export function guardAtExit(recorder: Recorder): void {
       // Node may set the exit code in an earlier listener.
       const end = endAt(Number(process.exitCode ?? code));
       askWorkers(ENDS.indexOf(end) + 1);
-      for (const each of recorders) each.flushSync(end);
+      for (const each of recorders) each.drainSync(end);
       awaitWorkers();
       sayLeft();
     };
@@ -61,7 +61,7 @@ export function guardAtExit(recorder: Recorder): void {
     joinTestRunner();
     for (const signal of SIGNALS) listen(signal);
     survived.add(() => {
-      for (const each of recorders) each.forgetExitStatus?.();
+      for (const each of recorders) each.forgetDeath?.();
     });
     return true;
   });
@@ -130,7 +130,7 @@ function joinTestRunner(): void {
 /** Writes everything in a worker whose process exits, and nothing after that. */
 function leave(how: number): void {
   for (const each of recorders) {
-    each.flushSync(ENDS[how - 1] ?? PARTIAL);
+    each.drainSync(ENDS[how - 1] ?? PARTIAL);
     each.seal?.();
   }
 }
@@ -165,7 +165,7 @@ async function finish(recorder: Recorder): Promise<void> {
   finishing.delete(recorder);
   if (recorder.settled) return;
   gaveUp.set(recorder, recorder.stats.delivered);
-  recorder.spillAndNotify();
+  recorder.giveUp();
 }
 
 /** Stops tracking a closed recorder. */
@@ -236,7 +236,7 @@ async function die(signal: NodeJS.Signals): Promise<void> {
   try {
     await Promise.all([...recorders].map((each) => each.flush(each.exitTimeoutMs)));
     askWorkers(ENDS.indexOf(KILLED) + 1);
-    for (const each of recorders) each.flushSync(KILLED);
+    for (const each of recorders) each.drainSync(KILLED);
     awaitWorkers();
     sayAll();
   } finally {

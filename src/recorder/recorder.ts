@@ -394,7 +394,8 @@ export class Recorder {
   }
 
   /** Ends open runs and writes everything synchronously, as far as the store can. For the process's `exit`. */
-  flushSync(end: UnfinishedEnd): void {
+  // drainSync, giveUp and forgetDeath keep their names: the exit of other versions in the process calls them.
+  drainSync(end: UnfinishedEnd): void {
     if (this.#ended === "exited") return;
     this.#writer.own.source?.outbox.abandon(); // this may interrupt a transaction
     this.#late.settle();
@@ -449,7 +450,7 @@ export class Recorder {
   }
 
   /** Notes that the process was asked to stop and has continued. */
-  forgetExitStatus(): void {
+  forgetDeath(): void {
     if (!this.#ended) this.#writer.recordExitStatus(undefined);
   }
 
@@ -495,7 +496,7 @@ export class Recorder {
   }
 
   /** Spools what the store has not accepted, and notifies those who wait for it. */
-  spillAndNotify(): void {
+  giveUp(): void {
     if (this.#ended || this.idle) return;
     this.#writer.own.lastChance();
     if (this.#keepAll() && this.#writer.own.safe) this.#writer.notifyKept();

@@ -183,7 +183,7 @@ test("records of an exit listener after ours lose nothing that is on disk", asyn
   const run = tracker.startRun();
   run.logMetric("m", 1);
   await sleep(40);
-  tracker.recorder.flushSync({ status: "FINISHED", partial: true }); // as at the process's end
+  tracker.recorder.drainSync({ status: "FINISHED", partial: true }); // as at the process's end
   const { pending } = tracker.stats();
   run.logMetric("m", 2);
   assert.deepEqual([tracker.stats().pending, tracker.stats().dropped], [pending + 1, 0]);
