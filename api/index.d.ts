@@ -149,7 +149,7 @@ declare const PROBLEMS: {
     };
     readonly DISABLED: {
         readonly retry: false;
-        readonly todo: "Unset PULSE_MLFLOW to track.";
+        readonly todo: "";
     };
     readonly INVALID_KEY: {
         readonly retry: false;
@@ -384,17 +384,17 @@ export {};
 import type { PulseError } from "./errors.js";
 /** The events of a tracker, by name. */
 export interface TrackerEvents {
-    /** The store no longer accepts anything. Emitted once per outage, with the first error; recorded data waits. */
+    /** The tracking store no longer accepts anything. Emitted once per outage, with the first error; recorded data waits. */
     unavailable: {
         readonly uri: string;
         readonly error: PulseError;
     };
-    /** The store accepts changes again. `afterMs` is the length of the outage in milliseconds. */
+    /** The tracking store answers again. `afterMs` is the length of the outage in milliseconds. */
     available: {
         readonly uri: string;
         readonly afterMs: number;
     };
-    /** Changes were lost because memory or disk was full, or at exit. `error` is the reason, if a single one is known. */
+    /** Changes were lost because memory or disk was full, or at exit. `error` is the first reason, if known. */
     dropped: {
         readonly changes: number;
         readonly error: PulseError | undefined;
@@ -2157,7 +2157,7 @@ export declare class Run extends DataVerbs {
      * that sampling or folding would otherwise hold back. The returned promise keeps the process alive, at most for
      * `requestTimeoutMs`.
      * @throws (rejects) PulseError when the run cannot be stored, is not stored within `requestTimeoutMs`
-     * (`KEPT_FOR_LATER` when it is on disk, else `STORE_UNAVAILABLE`), or tracking is off (`DISABLED`).
+     * (`KEPT_FOR_LATER` when it is on disk, else `STORE_UNAVAILABLE`), or it is not recorded (`DISABLED`: tracking is off or paused).
      */
     serverId(): Promise<string>;
     /**

@@ -22,7 +22,7 @@ const PROBLEMS = {
     todo: 'Set outsideRun: "ignore" to silence this.',
   },
   CLOSED: { retry: false, todo: "Record before shutdown(), or make a new tracker." },
-  DISABLED: { retry: false, todo: "Unset PULSE_MLFLOW to track." },
+  DISABLED: { retry: false, todo: "" },
   INVALID_KEY: {
     retry: false,
     todo: "Use letters, digits, and _ - . / : or space, at most 250 characters, with no / at either end and no two side by side.",

@@ -4,11 +4,11 @@ import type { PulseError } from "./errors.js";
 
 /** The events of a tracker, by name. */
 export interface TrackerEvents {
-  /** The store no longer accepts anything. Emitted once per outage, with the first error; recorded data waits. */
+  /** The tracking store no longer accepts anything. Emitted once per outage, with the first error; recorded data waits. */
   unavailable: { readonly uri: string; readonly error: PulseError };
-  /** The store accepts changes again. `afterMs` is the length of the outage in milliseconds. */
+  /** The tracking store answers again. `afterMs` is the length of the outage in milliseconds. */
   available: { readonly uri: string; readonly afterMs: number };
-  /** Changes were lost because memory or disk was full, or at exit. `error` is the reason, if a single one is known. */
+  /** Changes were lost because memory or disk was full, or at exit. `error` is the first reason, if known. */
   dropped: { readonly changes: number; readonly error: PulseError | undefined };
   /** The store refused changes because of their content. `error` is the first reason, if known. */
   rejected: { readonly changes: number; readonly error: PulseError | undefined };
@@ -20,7 +20,7 @@ type Counted = "dropped" | "rejected";
 /** @internal The listeners of one tracker. They are called after our own work is done, outside any call. */
 export class Events {
   readonly #listeners = new Map<keyof TrackerEvents, Set<Listener<never>>>();
-  /** A listener that records on a closed tracker would cause the next event without end. */
+  /** A listener that records on a closed tracker causes events itself, which would never end: they are left out. */
   #telling = false;
   /** Pending events, in order; the counts of one kind are merged into one event. */
   #waiting: { readonly name: keyof TrackerEvents; event: TrackerEvents[keyof TrackerEvents] }[] = [];

@@ -52,7 +52,7 @@ export class DeliveryWait {
     ]);
     const files = uploads()?.mark() ?? [];
     const started = performance.now(); // monotonic: the time of day may be set back
-    this.#push();
+    this.push();
     for (;;) {
       if (targets.length > 0) kept = own.lastSeq; // a buffer waited for may be spooled meanwhile
       const { denied } = dispatcher;
@@ -100,7 +100,7 @@ export class DeliveryWait {
   async #finished(timeoutMs: number = Number.POSITIVE_INFINITY): Promise<boolean> {
     const some = this.#parts.activities.mark();
     const started = performance.now();
-    this.#push();
+    this.push();
     while (this.#parts.activities.waits(some)) {
       const last = Math.max(started, this.#parts.activities.lastProgress, this.#parts.dispatcher.lastAccepted);
       const left = Math.min(started + timeoutMs, last + this.#parts.exitTimeoutMs) - performance.now();
@@ -126,7 +126,7 @@ export class DeliveryWait {
   async flushFiles(log: RunBuffer, timeoutMs: number): Promise<boolean> {
     const end = performance.now() + timeoutMs;
     const waits = (): boolean => this.#parts.activities.anyOf(log) || this.#parts.uploads()?.waitsFor(log) === true;
-    for (this.#push(); waits() && performance.now() < end; this.#push())
+    for (this.push(); waits() && performance.now() < end; this.push())
       await this.#parts.dispatcher.nextSettled(end - performance.now());
     const lost = this.#parts.uploads()?.lost.get(log);
     if (lost) throw lost;
@@ -134,7 +134,7 @@ export class DeliveryWait {
   }
 
   /** Starts delivery at once. */
-  #push(): void {
+  push(): void {
     this.#parts.dispatcher.wake();
     this.#parts.uploads()?.dispatcher.wake();
   }

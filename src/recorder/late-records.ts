@@ -4,7 +4,7 @@ import { detached, later, soon } from "../base/detached.js";
  * The number of records that may wait. Beyond it, all are recorded except those about the newest object, which the
  * program may still change.
  */
-const MOST = 1_000;
+const MAX_WAITING = 1_000;
 
 interface Late {
   readonly about: unknown;
@@ -42,7 +42,7 @@ export class LateRecords {
   add(record: () => void, about: unknown): void {
     // Ref'd for this one turn, like delivery.
     if (this.#waiting.push({ about, record }) === 1) soon(() => this.settle());
-    if (this.#waiting.length < MOST || this.#waiting[0]?.about === about) return;
+    if (this.#waiting.length < MAX_WAITING || this.#waiting[0]?.about === about) return;
     const due = this.#waiting.filter((each) => each.about !== about);
     this.#waiting = this.#waiting.filter((each) => each.about === about);
     run(due);

@@ -362,8 +362,7 @@ export class Recorder {
 
   /** Starts delivery at once, without waiting for it. */
   push(): void {
-    this.#dispatcher.wake();
-    this.#uploads?.dispatcher.wake();
+    this.#wait.push();
   }
 
   /**

@@ -1,10 +1,11 @@
 import { PulseError } from "../base/errors.js";
 import { recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
 import { activeHost, asks, OFF } from "./default-host.js";
-import { forgettingRun, leftOut, openRun, PAUSED, tagStart } from "./open-run.js";
+import { forgettingRun, leftOut, openRun, tagStart, unrecordedBelow } from "./open-run.js";
 import { checkStartOptions, type StartOptions } from "./options.js";
 import type { Run } from "./run.js";
 import { below, runInForce, scopes } from "./scope.js";
+import { paused } from "./verbs/unrecorded.js";
 
 /**
  * Opens a run that you end yourself: with `run.end()`, or by leaving an `await using` block. It is a child of the run
@@ -31,10 +32,12 @@ export function startRun(options: StartOptions = {}): Run {
     parentRunId,
     library = false,
   } = options;
-  const scope = options.parent?.log ? below(options.parent) : scopes.get();
+  const unrecorded = options.parent && unrecordedBelow(options.parent);
+  if (unrecorded) return unrecorded;
+  const scope = options.parent ? below(options.parent) : scopes.get();
   if (!asks(library, scope)) return forgettingRun(options);
   const host = activeHost(scope);
-  if (host.paused) return forgettingRun(options, PAUSED);
+  if (host.paused) return forgettingRun(options, paused());
   const apart = nest === "root" || runId !== undefined || parentRunId !== undefined;
   const parent = apart ? undefined : runInForce(scope);
   const run = openRun(host, {

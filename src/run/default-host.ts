@@ -48,8 +48,18 @@ export const defaultHost = (): RunHost | undefined => defaults.made?.();
  * default tracker is no longer active once its run has ended.
  */
 export function activeHost(scope: Scope | undefined): RunHost {
-  if (scope?.host && !(scope.host.replaced && runInForce(scope) === undefined)) return scope.host;
+  const chosen = hostOf(scope);
+  if (chosen) return chosen;
   if (defaults.provide === undefined)
     throw new Error("pulse-mlflow was loaded without its tracker module; import it from its entry.");
   return defaults.provide();
+}
+
+/** Returns the active tracker, but does not create the default one. */
+export const activeHostIfMade = (scope: Scope | undefined): RunHost | undefined => hostOf(scope) ?? defaultHost();
+
+/** Returns the tracker of the enclosing run or `tracker.run`, unless it was replaced and its run has ended. */
+function hostOf(scope: Scope | undefined): RunHost | undefined {
+  const host = scope?.host;
+  return host?.replaced && runInForce(scope) === undefined ? undefined : host;
 }

@@ -3,13 +3,14 @@ import { type Check, checkOptions, wrongInput } from "../base/wrong-input.js";
 import { isRecord } from "../capture/params.js";
 import type { StoredIds } from "../contracts/tracking-store.js";
 import type { Recorder } from "../recorder/recorder.js";
-import { activeHost, defaultHost, OFF } from "./default-host.js";
+import { activeHost, activeHostIfMade, OFF } from "./default-host.js";
 import { checkContent } from "./files/content.js";
-import { openRun, PAUSED } from "./open-run.js";
+import { openRun } from "./open-run.js";
 import type { Run } from "./run.js";
 import { scopes } from "./scope.js";
 import type { MetricValue } from "./verbs/metric-value.js";
 import type { RunHost } from "./verbs/run-host.js";
+import { paused, switchedOff } from "./verbs/unrecorded.js";
 
 /** A complete run to be logged by one call. */
 export interface ExperimentLog {
@@ -68,12 +69,12 @@ export interface Lease {
 export async function logRun(log: ExperimentLog, lease: (trackingUri: string) => Lease): Promise<LoggedExperiment> {
   checkOptions("logExperiment", log, CHECKS);
   if (log.experiment === undefined) throw wrongInput("logExperiment", "experiment", CHECKS.experiment[0], undefined);
-  if (OFF) throw new PulseError("DISABLED", "Tracking is off.");
+  if (OFF) throw switchedOff();
   // Checked before the run is opened, so that invalid content leaves no run behind.
   for (const [file, content] of Object.entries({ ...log.artifacts })) checkContent(content, file);
   const timeoutMs = Math.min(log.timeoutMs ?? TIMEOUT_MS, MAX_TIMER_MS);
   const here = scopes.get();
-  if ((here?.host ?? defaultHost())?.paused) throw PAUSED;
+  if (activeHostIfMade(here)?.paused) throw paused();
   const { host, release } =
     log.trackingUri === undefined ? { host: activeHost(here), release: async () => undefined } : lease(log.trackingUri);
   try {

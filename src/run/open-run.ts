@@ -11,6 +11,7 @@ import type { RunPlace } from "./options.js";
 import { Run } from "./run.js";
 import type { Scope } from "./scope.js";
 import type { RunHost } from "./verbs/run-host.js";
+import { paused } from "./verbs/unrecorded.js";
 import { eachOf, type Place, sayRedacted, textOf, warnAt } from "./verbs/values.js";
 
 /** How to open a run. */
@@ -48,7 +49,8 @@ const MAX_NAMES = 1_000;
 export function openRun(host: RunHost, request: OpenRequest): Run {
   const { experiment, fallbackExperiment, name, startTime, place, method } = request;
   // A child of an unrecorded run is not recorded. A child of a run that sampling left out becomes a root run.
-  if (request.parent && request.parent.log === undefined) return forgettingRun(request.parent);
+  if (request.parent && request.parent.log === undefined)
+    return forgettingRun(request.parent, request.parent.unrecorded);
   const left = request.parent?.held?.dropped === true;
   const parent = left ? undefined : request.parent;
   const held = request.held ?? (left ? recordOnlyIfFailed(host.recorder) : parent?.held);
@@ -84,9 +86,6 @@ export function tagStart(run: Run, scope: Scope | undefined): void {
   if (scope?.run?.ended === true) run.setTag("pulse.started_in", scope.run.id);
 }
 
-/** Why a run opened while its tracker is paused is not recorded. */
-export const PAUSED: PulseError = new PulseError("DISABLED", "The tracker is paused.");
-
 /**
  * Draws whether sampling leaves out a top-level run, given the run's own share and the tracker's. `resumed`: it goes on
  * with a run that is stored already, which the tracker's share does not concern.
@@ -120,7 +119,13 @@ function experimentOf(
   return "name" in experiment && tagsOf(experiment.name) ? named(host, experiment.name) : experiment;
 }
 
-/** Returns a run that records nothing, for when tracking is off or too many runs are open. */
+/** Returns what a run below a given one is if it cannot be recorded, because that one is not, or its tracker is paused. */
+export function unrecordedBelow(parent: Run): Run | undefined {
+  if (parent.log === undefined) return forgettingRun(parent, parent.unrecorded);
+  return parent.host.paused ? forgettingRun(parent, paused()) : undefined;
+}
+
+/** Returns a run that records nothing; `unrecorded` is why, where tracking is not simply off. */
 export function forgettingRun(options: { readonly experiment?: string | undefined }, unrecorded?: PulseError): Run {
   const experiment = { name: options.experiment ?? "Default" };
   return new Run(undefined, { experiment, name: "", parent: undefined, resumeId: undefined, unrecorded });

@@ -2,7 +2,7 @@
 
 import { systemClock } from "../base/clock.js";
 import type { ExperimentRef, TerminalStatus } from "../base/entities.js";
-import { PulseError } from "../base/errors.js";
+import type { PulseError } from "../base/errors.js";
 import { cutText, keyText, sanitizeKey } from "../base/text/keys.js";
 import { LIMITS } from "../base/text/limits.js";
 import type { Aggregate } from "../capture/aggregate.js";
@@ -23,6 +23,7 @@ import { Steps } from "./metrics/steps.js";
 import { processSource } from "./source-tags.js";
 import type { MetricOptions, MetricValue } from "./verbs/metric-value.js";
 import type { RunHost } from "./verbs/run-host.js";
+import { switchedOff } from "./verbs/unrecorded.js";
 import {
   eachOf,
   integerOf,
@@ -135,11 +136,11 @@ export class Run extends DataVerbs {
    * that sampling or folding would otherwise hold back. The returned promise keeps the process alive, at most for
    * `requestTimeoutMs`.
    * @throws (rejects) PulseError when the run cannot be stored, is not stored within `requestTimeoutMs`
-   * (`KEPT_FOR_LATER` when it is on disk, else `STORE_UNAVAILABLE`), or tracking is off (`DISABLED`).
+   * (`KEPT_FOR_LATER` when it is on disk, else `STORE_UNAVAILABLE`), or it is not recorded (`DISABLED`: tracking is off or paused).
    */
   serverId(): Promise<string> {
     const log = this.#log;
-    if (log === undefined) return Promise.reject(this.#unrecorded ?? new PulseError("DISABLED", "Tracking is off."));
+    if (log === undefined) return Promise.reject(this.#unrecorded ?? switchedOff());
     if (log.uncreated) this.held?.record();
     return awaitedId(this.#host.recorder, log);
   }
@@ -255,6 +256,11 @@ export class Run extends DataVerbs {
   /** @internal The decision that defers, or deferred, the recording of this run and its children. */
   get held(): DeferredRuns | undefined {
     return this.#log && deferralOf(this.#log);
+  }
+
+  /** @internal Why it is not recorded, where tracking is not simply off. */
+  get unrecorded(): PulseError | undefined {
+    return this.#unrecorded;
   }
 
   /** @internal The tracker this run belongs to. */

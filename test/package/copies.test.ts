@@ -60,6 +60,24 @@ test("this version and 0.1.0 do so together, in either order and in a worker", a
   assert.deepEqual(await record(entries, true), ONCE);
 });
 
+test("this version and 0.1.0 keep all when the program exits or ends", async () => {
+  const entries = [join(copies.one, "esm/index.js"), join(copies.old, "esm/index.js")];
+  for (const order of [entries, entries.toReversed()])
+    for (const leaves of ["exit", "end"] as const) {
+      const server = await FakeMlflow.start();
+      server.down();
+      const folder = newFolder();
+      const given: TwoCopies = { entries: order, worker: false, trackingUri: server.url, folder, runs: RUNS, leaves };
+      const { status, stderr } = spawnSync(process.execPath, [program, JSON.stringify(given)], { encoding: "utf8" });
+      assert.equal(status, 0, stderr);
+      await server.up();
+      await inherit(folder, server.url);
+      const times = order.flatMap((_, n) => Array.from({ length: RUNS }, (__, i) => server.named(`${n} ${i}`).length));
+      assert.deepEqual(times, ONCE.times, `${leaves}, ${order.indexOf(entries[0] as string)}`);
+      server.close();
+    }
+});
+
 test("an outbox that a dead 0.1.0 left is delivered", async () => {
   const server = await FakeMlflow.start();
   server.down();

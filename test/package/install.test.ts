@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -118,6 +119,14 @@ for (const [format, name, load] of [
       assert.match(source[Number(line) - 1] ?? "", /\w\(|throw/, `${path}:${line}`);
     }
     assert.match(stack, /node_modules[\\/]pulse-mlflow[\\/]src[\\/]base[\\/]wrong-input\.ts:/);
+    // In a folder whose URL is not its path
+    const other = join(folder, `ma ps-${format}`);
+    cpSync(join(folder, "node_modules/pulse-mlflow"), join(other, "node_modules/pulse-mlflow"), { recursive: true });
+    writeFileSync(join(other, String(name)), code.replace("sqlite:///", "sqlite:///../"));
+    run(process.execPath, ["--enable-source-maps", String(name)], other);
+    const stored = query(join(folder, `maps-${format}.db`), "SELECT value FROM tags WHERE key = 'error.stack'");
+    assert.equal(stored.length, 2);
+    for (const { value } of stored) assert.doesNotMatch(String(value), /node_modules.pulse-mlflow/);
     const [row] = query(join(folder, `maps-${format}.db`), "SELECT value FROM tags WHERE key = 'error.stack'");
     assert.match(String(row?.["value"]), /TypeError: mine\n +at /);
     assert.doesNotMatch(String(row?.["value"]), /node_modules.pulse-mlflow/);

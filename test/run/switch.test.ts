@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  bind,
   configure,
   createTracker,
   currentRun,
@@ -75,6 +76,76 @@ test("code that waits for what is not there while paused is told why", async () 
     tracker.run(() => logExperiment({ experiment: "X" })),
     { code: "DISABLED", message: /paused/ },
   );
+});
+
+test("the run that withRun gives while paused says why nothing is recorded", async () => {
+  const tracker = createTestTracker();
+  tracker.pause();
+  const why = { code: "DISABLED", message: "The tracker is paused. Call resume() on it to track." };
+  await assert.rejects(
+    tracker.withRun({}, (run) => run.serverId()),
+    why,
+  );
+  const sweep = tracker.startRun({ runName: "sweep" });
+  tracker.resume();
+  // What is below a run that is not recorded is not recorded either.
+  await assert.rejects(
+    tracker.withRun({ parent: sweep }, (run) => run.serverId()),
+    why,
+  );
+  await assert.rejects(tracker.startRun({ parent: sweep }).serverId(), why);
+  assert.deepEqual(tracker.runs, []);
+});
+
+test("a paused tracker logs nothing of a withRun into its parent, open or over", () => {
+  const tracker = createTestTracker();
+  const service = new Service();
+  const sweep = tracker.startRun({ experiment: "Switched" });
+  tracker.pause();
+  tracker.withRun({ parent: sweep }, () => service.handle(1));
+  sweep.end();
+  tracker.withRun({ parent: sweep }, () => service.handle(2));
+  assert.deepEqual(tracker.onlyRun.metrics, {});
+});
+
+test("a generator whose first step is taken while paused opens no run", () => {
+  const tracker = createTestTracker();
+  const steps = tracker.tracked(
+    function* () {
+      yield { loss: 1 };
+    },
+    { experiment: "Switched", metrics: "loss" },
+  );
+  const iterator = steps();
+  tracker.pause();
+  assert.deepEqual([...iterator], [{ loss: 1 }]);
+  assert.deepEqual(tracker.runs, []);
+});
+
+test("calls that were folded before a pause are still recorded", () => {
+  const tracker = createTestTracker();
+  const call = tracker.tracked(() => 1, { experiment: "Switched", maxRunsPerSecond: 1 });
+  for (let i = 0; i < 5; i++) call();
+  tracker.pause();
+  tracker.now += 1_000;
+  assert.deepEqual(
+    tracker.runs.map(({ tags }) => tags["pulse.folded"]),
+    [undefined, "4"],
+  );
+});
+
+test("logExperiment asks the tracker that it would use whether that is paused", async () => {
+  configure({ trackingUri: "memory:" });
+  const old = defaultTracker();
+  const run = old.startRun();
+  const later = old.run(() => bind(() => logExperiment({ experiment: "X" })));
+  run.end();
+  old.pause();
+  configure({ trackingUri: "memory:" });
+  await later(); // the old one was replaced and has no open run here
+  defaultTracker().pause();
+  await assert.rejects(later(), { code: "DISABLED" });
+  await shutdown();
 });
 
 test("the sample rate can be changed at run time, and multiplies with others", () => {
@@ -232,6 +303,29 @@ test("refused and lost changes are told with their number and reason", async () 
   );
   assert.equal(of("dropped")[0]?.error?.code, "LOST_AT_EXIT");
   assert.ok(rejected > 0 && dropped > 0);
+});
+
+test("items that are refused of a change that is stored are told with the reason", async () => {
+  const store = new Moody();
+  const { tracker, told } = listened(store);
+  const error = new PulseError("REJECTED", "no such metric");
+  store.outcome = () => ({ ...DONE, refused: [{ what: "metric", key: "loss", items: 1, error }] }) as Outcome;
+  tracker.withRun({}, (run) => run.logMetric("loss", 1));
+  await tracker.flush();
+  assert.deepEqual(told, [["rejected", { changes: 1, error }]]);
+  await tracker.shutdown();
+});
+
+test("a listener that records on a closed tracker ends, and does not tell itself", async () => {
+  const store = new Moody();
+  const { tracker, told } = listened(store);
+  tracker.on("dropped", () => tracker.startRun().end());
+  await tracker.shutdown();
+  tracker.startRun().end();
+  await new Promise((resolve) => setImmediate(resolve));
+  const changes = told.map(([, event]) => (event as TrackerEvents["dropped"]).changes);
+  assert.equal(changes.length, 1);
+  assert.ok(tracker.stats().dropped > Number(changes[0]));
 });
 
 test("a listener that fails is a warning, the others are told, and one can end it", async () => {

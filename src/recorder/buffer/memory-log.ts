@@ -292,7 +292,7 @@ export class MemoryLog implements ChangeLog<RunChange> {
 
   #acknowledge(log: RunBuffer, { ids, refused }: Decision & { kind: "done" }, opened: RunBuffer[]): void {
     const change = this.#forget(log);
-    this.#account.delivered(itemsOf(change), refusedItems(refused));
+    this.#account.delivered(itemsOf(change), refusedItems(refused), refused?.[0]?.error);
     if (change.create) {
       log.created(ids ?? { runId: log.runKey, experimentId: "" });
       if (!log.ended && !log.kept) opened.push(log);

@@ -6,7 +6,7 @@ import type { ItemKind } from "./item-kinds.js";
 /** Counts what became of items. */
 export interface Account {
   /** The store accepted so many items, except for `refused` of them. */
-  delivered(items: number, refused: number): void;
+  delivered(items: number, refused: number, error?: PulseError): void;
   /** So many were refused by the store; `error` is that of the first. */
   rejected(items: number, error?: PulseError): void;
   /** So many were given up. */
@@ -49,11 +49,11 @@ export class FileAccounting implements Account {
     this.#settled(1);
   }
 
-  delivered(items: number, refused: number): void {
+  delivered(items: number, refused: number, error?: PulseError): void {
     this.#stats.delivered += items - refused;
     this.#stats.rejected += refused;
     this.#settled(items);
-    this.#events.count("rejected", refused, undefined);
+    this.#events.count("rejected", refused, error);
   }
 
   rejected(items: number, error?: PulseError): void {
@@ -117,11 +117,11 @@ export class Accounting implements Account {
     this.bytes -= bytes;
   }
 
-  delivered(items: number, refused: number): void {
+  delivered(items: number, refused: number, error?: PulseError): void {
     this.#stats.delivered += items - refused;
     this.#stats.rejected += refused;
     this.#stats.pending -= items;
-    this.#events.count("rejected", refused, undefined);
+    this.#events.count("rejected", refused, error);
   }
 
   rejected(items: number, error?: PulseError): void {

@@ -284,7 +284,8 @@ export class OutboxLog implements ChangeLog<RunChange> {
     const { key, items } = load;
     const ids = idsOf(load, decision);
     this.#busy.delete(key);
-    this.#account.delivered(items, refusedItems(decision.refused));
+    const { refused } = decision;
+    this.#account.delivered(items, refusedItems(refused), refused?.[0]?.error);
     if (ids) {
       this.#listener.created(key, ids);
       this.freeChildren(key);

@@ -314,10 +314,10 @@ export class Uploads {
       if (file.source.kind !== "bytes") continue;
       this.#queue.drop(file);
       this.#gone(file);
-      account.dropped(1);
       const detail = `${maxPendingBytes} bytes of files wait; ${JSON.stringify(file.path)} of run ${file.runKey} was dropped (stats().dropped counts it).`;
       // One shared error: it is reported once, and creating errors is expensive.
       this.#full ??= new PulseError("MEMORY_FULL", detail);
+      account.dropped(1, this.#full);
       this.#options.diagnostics.warnAsync(this.#full, "files");
     }
   }
@@ -403,12 +403,13 @@ export class Uploads {
       diagnostics.warnAsync(new PulseError("KEPT_FOR_LATER", detail), "files");
       return;
     }
-    account.dropped(left.length);
+    const lost = new PulseError("LOST_AT_EXIT", `${what} could not be stored.`);
+    account.dropped(left.length, lost);
     for (const file of left) {
       this.#queue.drop(file);
       this.#gone(file);
     }
-    diagnostics.warnAsync(new PulseError("LOST_AT_EXIT", `${what} could not be stored.`), "files");
+    diagnostics.warnAsync(lost, "files");
   }
 
   #keepEnds(files: readonly OwnFile[]): boolean {

@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { home } from "#require";
 import { bounded } from "../../base/text/value-text.js";
 
@@ -10,11 +12,17 @@ const MAX_CHARACTERS = 120_000;
  * to (`node --enable-source-maps`). Empty in a bundle, where its code shares a file with everything else.
  */
 const OURS: readonly string[] = ((): readonly string[] => {
-  if (home === undefined || !/(?:^|[\\/])(?:require\.mjs|cjs[\\/]pulse-mlflow\.js|pulse-mlflow-\w+\.js)$/.test(home))
-    return [];
+  if (home === undefined) return [];
+  if (!/(?:^|[\\/])(?:require\.mjs|cjs[\\/]pulse-mlflow\.js|pulse-mlflow-\w+\.js)$/.test(home)) return [];
   const folder = home.replace(/[^\\/]+$/, "");
-  const root = /^(?:file:\/\/)?(.*[\\/])dist[\\/](?:esm|cjs)[\\/]$/.exec(folder)?.[1];
-  return root === undefined ? [folder] : [folder, `${root}src${root.slice(-1)}`];
+  if (!/[\\/]dist[\\/](?:esm|cjs)[\\/]$/.test(folder)) return [folder];
+  // Node writes the frames of mapped sources as paths, also where those of modules are URLs.
+  try {
+    const path = folder.startsWith("file:") ? fileURLToPath(folder) : folder;
+    return [folder, join(path, "../../src/")];
+  } catch {
+    return [folder]; // a bundler wrote the URL of the machine that built it, which may be of another system
+  }
 })();
 
 // No regular expressions from here on: compiling one when the stack is almost exhausted ends the process.
@@ -68,7 +76,7 @@ function framesOf(above: FailedAt["above"]): string[] {
       : [];
   } catch {
     return []; // a custom stack formatter failed
-  } // a custom stack formatter failed
+  }
 }
 
 /** The function that V8 calls to format an error's frames. */

@@ -6,12 +6,13 @@ import { type KeySet, NO_KEYS } from "../../capture/key-set.js";
 import type { MetricSink, Throttle } from "../../capture/metrics.js";
 import { emitRecord } from "../../capture/params.js";
 import { callUser, captureFailed } from "../call-user.js";
-import { openRun, tagStart } from "../open-run.js";
+import { forgettingRun, openRun, tagStart } from "../open-run.js";
 import type { RunPlace } from "../options.js";
 import type { Run } from "../run.js";
 import { holdBack } from "../sampling/sampling.js";
 import { runInForce, type Scope } from "../scope.js";
 import type { RunHost } from "../verbs/run-host.js";
+import { paused } from "../verbs/unrecorded.js";
 import { unset } from "../verbs/values.js";
 import type { CallObserver } from "./call-observer.js";
 import { NAMELESS, type Plan, type ResolvedPlan } from "./plan.js";
@@ -145,19 +146,22 @@ export class TrackedCall implements CallObserver, MetricSink {
       const parent = apart ? undefined : this.parent;
       const { runName, defaultName } = resolved;
       const host = this.#host;
-      this.run = openRun(host, {
-        experiment: resolved.experiment,
-        fallbackExperiment: resolved.className,
-        name: (typeof runName === "function" ? this.#nameBy(runName) : runName) ?? defaultName,
-        parent,
-        owner: this,
-        place,
-        method: resolved.method,
-        held:
-          resolved.thins || (host.sample < 1 && place?.runId === undefined)
-            ? holdBack(host, resolved, parent, this.#args, this.#once)
-            : undefined,
-      });
+      // A generator's run opens at its first step, which may come after its tracker was paused.
+      this.run = host.paused
+        ? forgettingRun(resolved, paused())
+        : openRun(host, {
+            experiment: resolved.experiment,
+            fallbackExperiment: resolved.className,
+            name: (typeof runName === "function" ? this.#nameBy(runName) : runName) ?? defaultName,
+            parent,
+            owner: this,
+            place,
+            method: resolved.method,
+            held:
+              resolved.thins || (host.sample < 1 && place?.runId === undefined)
+                ? holdBack(host, resolved, parent, this.#args, this.#once)
+                : undefined,
+          });
       if (parent === undefined && !apart && resolved.nest !== "root") tagStart(this.run, this.#scope);
       this.#scope = { host, run: this.run };
     }

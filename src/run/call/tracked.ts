@@ -13,6 +13,7 @@ import { forgettingRun } from "../open-run.js";
 import { type CallOptions, type CheckedOptions, checkOptions } from "../options.js";
 import { apply, runInForce, type Scope, scopes } from "../scope.js";
 import type { RunHost } from "../verbs/run-host.js";
+import { paused } from "../verbs/unrecorded.js";
 import { type AnyFunction, NAMELESS, newPlan, type Plan, plans } from "./plan.js";
 import { derive, observeResult } from "./promises.js";
 import { resolvePlan } from "./resolve.js";
@@ -212,7 +213,7 @@ const metadata: Partial<MetadataReflect> = Reflect as unknown as Partial<Metadat
  */
 export function callTracked(plan: Plan, self: unknown, args: readonly unknown[] | undefined, host?: RunHost): unknown {
   const call = enter(plan, self, args, host);
-  const given = args ?? [call.run ?? forgettingRun(plan.opens[0] ?? {})];
+  const given = args ?? [call.run ?? forgettingRun(plan.opens[0] ?? {}, reasonOf(call))];
   const { storage } = scopes;
   let result: unknown;
   try {
@@ -232,12 +233,18 @@ class UntrackedCall {
   readonly scope: Scope | undefined;
   /** The caller's scope. */
   readonly outer: Scope | undefined;
+  /** Makes the error that says why, where tracking is not simply off for it. */
+  readonly unrecorded: (() => PulseError) | undefined;
 
-  constructor(scope: Scope | undefined, outer: Scope | undefined) {
+  constructor(scope: Scope | undefined, outer: Scope | undefined, unrecorded?: () => PulseError) {
     this.scope = scope;
     this.outer = outer;
+    this.unrecorded = unrecorded;
   }
 }
+
+const reasonOf = (call: TrackedCall | UntrackedCall): PulseError | undefined =>
+  call instanceof UntrackedCall ? call.unrecorded?.() : undefined;
 
 /** Begins a call and enters its scope, if the storage supports `enterWith`. */
 function enter(
@@ -347,7 +354,7 @@ function prepare(
   const active = runInForce(scope);
   // Like a call that `when` leaves out, it does not join a run either.
   if (host.paused && !(active && (!resolved.opens || resolved.nest === "join")))
-    return new UntrackedCall(active ? scope : { host, run: undefined, untracked: true }, outer);
+    return new UntrackedCall(active ? scope : { host, run: undefined, untracked: true }, outer, paused);
   if (resolved.when && callUser(host, `${resolved.defaultName}: when`, () => resolved.when?.(args)) === false)
     return new UntrackedCall(active ? scope : { host, run: undefined, untracked: true }, outer);
   if (!resolved.opens || resolved.nest === "join") {

@@ -3,7 +3,7 @@ import { needFunction, wrongInput } from "../../base/wrong-input.js";
 import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../../capture/check.js";
 import type { Selector, Untyped } from "../../capture/selector.js";
 import { OFF } from "../default-host.js";
-import { forgettingRun } from "../open-run.js";
+import { forgettingRun, unrecordedBelow } from "../open-run.js";
 import { type CallOptions, checkBlockOptions, type RunPlace, type WithRunOptions } from "../options.js";
 import type { Run } from "../run.js";
 import { apply, below, construct, type Scope, scopes } from "../scope.js";
@@ -45,7 +45,9 @@ export function runBlock(
   const plan = newPlan(fn, ownName(fn) || "run", true);
   addOpening(plan, options);
   const { parent } = options;
-  if (parent?.log === undefined) return callTracked(plan, undefined, undefined, host);
+  const unrecorded = parent && unrecordedBelow(parent);
+  if (unrecorded) return fn(unrecorded);
+  if (parent === undefined) return callTracked(plan, undefined, undefined, host);
   return scopes.storage.run(below(parent), callTracked, plan, undefined, undefined, undefined);
 }
 
