@@ -261,8 +261,10 @@ export class MemoryLog implements ChangeLog<RunChange> {
       const log = batch[i] as RunBuffer;
       const decision = decisions[i] as Decision;
       if (decision.kind === "done") {
-        if (log.registered && log.head?.end) ended.push(log);
+        const ends = log.head?.end !== undefined;
         this.#acknowledge(log, decision, opened);
+        // A run that has ended may be registered again, by files that made its store create it anew.
+        if (log.registered && (ends || (log.ended && log.empty))) ended.push(log);
       } else if (decision.kind === "rejected") this.#reject(log, decision.error);
       else {
         if ("error" in decision && decision.error) log.tell("away", decision.error);
