@@ -1,7 +1,7 @@
 import type { Comparison, Filter, Operator } from "./filter.js";
 import type { OrderBy } from "./order.js";
 
-/** What of a run is compared and ordered by. */
+/** The data of a run that filters and orders use. */
 export interface SearchedRun {
   readonly runId: string;
   readonly status: string;
@@ -26,7 +26,7 @@ interface SearchedDataset {
   readonly context: string | undefined;
 }
 
-/** Whether a run matches. What a run does not have never matches, also not with `!=`; but with `IS NULL`. */
+/** Whether a run matches. A missing key never matches, not even with `!=`, except with `IS NULL`. */
 export function matches(filter: Filter, run: SearchedRun): boolean {
   if (filter.kind !== "comparison") {
     const one = (each: Filter): boolean => matches(each, run);
@@ -78,7 +78,7 @@ function compareNumbers(operator: Operator, value: number, wanted: number): bool
   }
 }
 
-/** MLflow's databases have no infinities: they store the largest numbers in their place. */
+/** MLflow's databases cannot store infinities and store the largest numbers instead. */
 const stored = (value: number): number =>
   Number.isFinite(value) || Number.isNaN(value) ? value : Math.sign(value) * Number.MAX_VALUE;
 
@@ -109,12 +109,12 @@ function fieldOf(run: SearchedRun, entity: OrderBy["entity"], key: string): stri
   }
 }
 
-/** As SQLite's LIKE folds letters, and so MLflow on it. */
+/** Folds ASCII letters only, as SQLite's LIKE does. */
 const asciiLower = (text: string): string => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 /**
- * Whether a text is as a pattern with `%` (any characters) and `_` (one) says. Not by a regular expression, whose time
- * could grow without bounds.
+ * Whether a text matches a pattern with `%` (any characters) and `_` (one character). Does not use a regular
+ * expression, which could take exponential time.
  */
 function isLike(text: string, pattern: string): boolean {
   const [chars, wanted] = [[...text], [...pattern]];
@@ -127,7 +127,7 @@ function isLike(text: string, pattern: string): boolean {
       i++;
       j++;
     } else if (percent >= 0) {
-      // The last % takes one character more.
+      // The last % matches one more character.
       [j, i] = [percent + 1, ++from];
     } else return false;
   }
@@ -136,8 +136,8 @@ function isLike(text: string, pattern: string): boolean {
 }
 
 /**
- * Gives the order of two runs: NaN, then what is missing, come last in both directions; ties go by start, the latest
- * first, then by id.
+ * Returns a comparator of runs. NaN and then missing values come last in both directions. Ties are ordered by start
+ * time, latest first, then by id.
  */
 export function compareBy(orders: readonly OrderBy[]): (a: SearchedRun, b: SearchedRun) => number {
   return (a, b) => {
@@ -155,7 +155,7 @@ export function compareBy(orders: readonly OrderBy[]): (a: SearchedRun, b: Searc
 
 const rank = (value: string | number | undefined): number => (value === undefined ? 2 : Number.isNaN(value) ? 1 : 0);
 
-/** By the bytes of their UTF-8, as databases order; that is by code points, and not by UTF-16's units. */
+/** Compares by UTF-8 bytes, as databases do: by code points, not by UTF-16 units. */
 export function compareTexts(a: string, b: string): number {
   if (a === b) return 0;
   const length = Math.min(a.length, b.length);

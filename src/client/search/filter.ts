@@ -1,7 +1,7 @@
 import { type Entity, identifierOf, isNumeric, isTime } from "./identifiers.js";
 import { fault, type Token, tokensOf } from "./tokens.js";
 
-/** How values are compared. What MLflow's language has no word for (`NOT LIKE`) comes from `NOT`. */
+/** A comparison operator. MLflow's language has no `NOT LIKE` and `NOT ILIKE`; they result from `NOT`. */
 export type Operator =
   | "="
   | "!="
@@ -22,13 +22,13 @@ export type Operator =
 export interface Comparison {
   readonly kind: "comparison";
   readonly entity: Entity;
-  /** Of an attribute in MLflow's main spelling (`start_time`, `run_name`). */
+  /** For an attribute, MLflow's main spelling (`start_time`, `run_name`). */
   readonly key: string;
   readonly operator: Operator;
   readonly value: number | string | readonly string[] | undefined;
 }
 
-/** A filter as a tree; `NOT` is not in it, because it inverts operators. An empty `and` matches everything. */
+/** A filter as a tree. `NOT` is not part of it, since it inverts operators. An empty `and` matches everything. */
 export type Filter = Comparison | { readonly kind: "and" | "or"; readonly of: readonly Filter[] };
 
 const INVERSE: Readonly<Record<Operator, Operator>> = {
@@ -50,7 +50,7 @@ const INVERSE: Readonly<Record<Operator, Operator>> = {
 const COMPARING: readonly string[] = ["=", "!=", ">", ">=", "<", "<="];
 const OF_TEXTS: readonly string[] = ["=", "!=", "LIKE", "ILIKE", "IN", "NOT IN", "NOT LIKE", "NOT ILIKE"];
 
-/** What is written as a duration: `now() - 2d`. In milliseconds. */
+/** The units of durations, as in `now() - 2d`, in milliseconds. */
 const UNITS: Readonly<Record<string, number>> = {
   ms: 1,
   s: 1_000,
@@ -59,16 +59,16 @@ const UNITS: Readonly<Record<string, number>> = {
   d: 86_400_000,
   w: 604_800_000,
 };
-/** How deep parentheses and `NOT` may go. */
+/** Maximum nesting of parentheses and `NOT`. */
 const MAX_DEPTH = 100;
-/** Most comparisons of one filter. */
+/** Maximum number of comparisons in a filter. */
 const MAX_COMPARISONS = 1_000;
 
 /**
- * Reads a filter of MLflow's search language, and what this package adds to it: `OR`, `NOT`, parentheses, `IN` for all
+ * Parses a filter in MLflow's search language with this package's extensions: `OR`, `NOT`, parentheses, `IN` for all
  * texts, the attribute `duration` (milliseconds), and times as texts (`'2026-11-01'` is UTC) or `now() - 2d`.
  * @param now milliseconds since the epoch, for `now()`
- * @throws PulseError `INVALID_FILTER` that points at the fault.
+ * @throws PulseError `INVALID_FILTER` that points at the mistake.
  */
 export function parseFilter(text: string, now: number): Filter {
   if (text === "") return { kind: "and", of: [] };
@@ -100,7 +100,7 @@ class Parser {
     );
   }
 
-  /** MLflow takes an AND alone for an empty filter. */
+  /** MLflow treats a lone AND as an empty filter. */
   #nothing(): Filter {
     this.#next = this.#tokens.length - 1;
     return { kind: "and", of: [] };
@@ -114,7 +114,7 @@ class Parser {
 
   #and(depth: number): Filter {
     const of = [this.#not(depth)];
-    // MLflow lets a filter end in AND, and takes it for granted between two comparisons.
+    // MLflow allows an AND at the end, and implies it between two comparisons.
     while (this.#takeWord("AND") ? this.#peek.kind !== "end" : this.#peek.kind === "word" && !this.#isWord("OR"))
       of.push(this.#not(depth));
     return of.length === 1 ? (of[0] as Filter) : { kind: "and", of };
@@ -191,7 +191,7 @@ class Parser {
     if (!this.#takeKind("(")) throw this.#fault(`a list is expected, such as ('a', 'b'), not ${this.#shown()}`);
     const texts: string[] = [];
     do {
-      // MLflow lets a list end in a comma.
+      // MLflow allows a comma at the end of a list.
       if (texts.length > 0 && this.#peek.kind === ")") break;
       const token = this.#take();
       if (token.kind !== "text" || token.source.startsWith("`"))
@@ -279,7 +279,7 @@ class Parser {
   }
 }
 
-/** What matches where a filter does not, among what has the keys that it names. */
+/** Inverts a filter for runs that have the keys it names. */
 function inverse(filter: Filter): Filter {
   if (filter.kind === "comparison") return { ...filter, operator: INVERSE[filter.operator] };
   return { kind: filter.kind === "and" ? "or" : "and", of: filter.of.map(inverse) };

@@ -1,7 +1,7 @@
 import { nearest } from "../../base/wrong-input.js";
 import { fault, type Token } from "./tokens.js";
 
-/** What a comparison is about. */
+/** The part of a run that is compared. */
 export type Entity = "metric" | "param" | "tag" | "attribute" | "dataset";
 
 const ENTITIES: Readonly<Record<string, Entity>> = {
@@ -39,7 +39,7 @@ export const isNumeric = (entity: Entity, key: string): boolean =>
 /** Whether the values of a key are times. */
 export const isTime = (entity: Entity, key: string): boolean => entity === "attribute" && TIMES.includes(key);
 
-/** What a name means: an entity and a key in it; an attribute where no entity is named. */
+/** Parses a name as an entity and a key in it; without an entity, it is an attribute. */
 export function identifierOf(text: string, name: Token): { readonly entity: Entity; readonly key: string } {
   const dot = name.kind === "word" ? name.source.indexOf(".") : -1;
   if (dot < 0) return { entity: "attribute", key: attributeOf(text, unquoted(name.source), name) };

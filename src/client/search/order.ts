@@ -2,7 +2,7 @@ import { PulseError } from "../../base/errors.js";
 import { type Entity, identifierOf } from "./identifiers.js";
 import { fault, tokensOf } from "./tokens.js";
 
-/** One column that runs are ordered by. */
+/** A column to order runs by. */
 export interface OrderBy {
   readonly entity: Exclude<Entity, "dataset">;
   readonly key: string;
@@ -10,8 +10,8 @@ export interface OrderBy {
 }
 
 /**
- * Reads what runs are ordered by: `metrics.loss ASC`, one column a text; ascending where nothing is said.
- * @throws PulseError `INVALID_FILTER` that points at the fault.
+ * Parses the columns to order runs by, each a string such as `metrics.loss DESC`; ascending by default.
+ * @throws PulseError `INVALID_FILTER` that points at the mistake.
  */
 export function parseOrder(columns: readonly string[]): OrderBy[] {
   const orders = columns.map(parseColumn);

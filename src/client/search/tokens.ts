@@ -1,6 +1,6 @@
 import { PulseError } from "../../base/errors.js";
 
-/** A piece of a filter or of an order, and where it begins. */
+/** A token of a filter or an order, and its position. */
 export interface Token {
   readonly kind: "word" | "text" | "number" | "operator" | "(" | ")" | "," | "end";
   /** As it is written. */
@@ -10,7 +10,7 @@ export interface Token {
   readonly at: number;
 }
 
-/** Longest filter that is read, in characters. */
+/** Maximum length of a filter, in characters. */
 const MAX_LENGTH = 1_000_000;
 /** Characters shown on each side of a fault. */
 const SHOWN = 30;
