@@ -54,6 +54,32 @@ export {
 export type { TrackerEvents } from "./base/events.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 
+// Reading what is stored
+export {
+  type ClientOptions,
+  type CreateExperimentOptions,
+  type DownloadArtifactsOptions,
+  type ExperimentQuery,
+  type HistoryOptions,
+  MlflowClient,
+  type RunRef,
+  type RunsQuery,
+  type RunUpdate,
+} from "./client/mlflow-client.js";
+export type { Results } from "./client/results.js";
+export type {
+  Condition,
+  KeyedText,
+  NumberField,
+  Order,
+  RunColumn,
+  RunFields,
+  RunKeys,
+  RunSearch,
+  TextField,
+} from "./client/run-search.js";
+export type { MetricPoint, MetricSummary, MlflowExperiment, MlflowRun, RunStatus, ViewType } from "./base/entities.js";
+
 // Configuration
 export type {
   ArtifactsOptions,

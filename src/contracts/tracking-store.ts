@@ -2,6 +2,7 @@ import type { DatasetInput, ExperimentRef, Metric, Param, Tag, TerminalStatus } 
 import { PulseError } from "../base/errors.js";
 import { shownValue } from "../base/wrong-input.js";
 import type { ArtifactRepository } from "./artifact-repository.js";
+import type { StoreReader } from "./store-reader.js";
 
 /**
  * The start of a run.
@@ -234,6 +235,8 @@ export interface ReadyStore extends TrackingStore {
   /** Also used in messages; for a store without an address, a description of it. */
   readonly uri: string;
   readonly batchItems: number;
+  /** Returns what `MlflowClient` reads and administers the store with; loaded on demand. @default it cannot be read */
+  reader?(): Promise<StoreReader>;
   /** It has an address and is not `volatile`: changes it does not accept now are kept in an outbox. */
   readonly durable: boolean;
 }

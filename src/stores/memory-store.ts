@@ -1,9 +1,11 @@
 import { MemoryRepository } from "../artifacts/memory.js";
+import { systemClock } from "../base/clock.js";
 import type { ExperimentRef, Metric, Tag } from "../base/entities.js";
 import { PulseError } from "../base/errors.js";
+import type { StoreReader } from "../contracts/store-reader.js";
 import type { ReadRun, TrackingReader } from "../contracts/tracking-reader.js";
 import { DONE, type Outcome, type ReadyStore, type RunChange, type StoredIds } from "../contracts/tracking-store.js";
-import type { StoredRun } from "./stored-run.js";
+import type { StoredExperiment, StoredRun } from "./stored-run.js";
 
 const BATCH_ITEMS = 10_000;
 
@@ -13,9 +15,14 @@ export class MemoryStore implements ReadyStore, TrackingReader {
   readonly batchItems: number = BATCH_ITEMS;
   readonly durable: boolean = false;
   readonly volatile: boolean = true;
-  readonly experiments: Map<string, string> = new Map([["Default", "0"]]);
+  /** By name. */
+  readonly experiments: Map<string, StoredExperiment> = new Map();
   readonly runs: Map<string, StoredRun> = new Map();
   readonly #points = new Set<string>();
+
+  constructor() {
+    this.addExperiment("Default");
+  }
 
   apply(changes: readonly RunChange[]): Promise<readonly Outcome[]> {
     return Promise.resolve(this.applySync(changes));
@@ -30,7 +37,7 @@ export class MemoryStore implements ReadyStore, TrackingReader {
     if (run === undefined) return Promise.resolve(undefined);
     const { name, status, startTime, endTime = null } = run;
     return Promise.resolve({
-      experiment: [...this.experiments].find(([, id]) => id === run.experimentId)?.[0] ?? "",
+      experiment: this.#experimentWith(run.experimentId)?.name ?? "",
       name,
       status,
       startTime,
@@ -57,14 +64,35 @@ export class MemoryStore implements ReadyStore, TrackingReader {
     return run.artifacts;
   }
 
+  /** Loaded on demand. */
+  async reader(): Promise<StoreReader> {
+    const { MemoryReader } = await import("./memory-reader.js");
+    return new MemoryReader(this);
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** @internal */
+  addExperiment(name: string, artifactLocation: string = "memory:"): StoredExperiment {
+    const now = systemClock.now();
+    const id = String(this.experiments.size);
+    const experiment = { id, name, artifactLocation, created: now, updated: now, deleted: false, tags: new Map() };
+    this.experiments.set(name, experiment);
+    return experiment;
   }
 
   #write(change: RunChange): Outcome {
     const { create, runKey, end } = change;
     if (create && !create.resume && !this.runs.has(runKey)) {
-      const experimentId = this.#experiment(change.experiment);
+      const experiment = this.#experiment(change.experiment);
+      if (experiment?.deleted)
+        return {
+          kind: "rejected",
+          error: new PulseError("EXPERIMENT_DELETED", `Experiment ${JSON.stringify(experiment.name)} was deleted.`),
+        };
+      const experimentId = experiment?.id;
       if (experimentId === undefined)
         return {
           kind: "rejected",
@@ -77,6 +105,7 @@ export class MemoryStore implements ReadyStore, TrackingReader {
         runId: runKey,
         experimentId,
         name: create.name,
+        userId: create.userId,
         status: "RUNNING",
         startTime: create.startTime,
         endTime: undefined,
@@ -85,12 +114,14 @@ export class MemoryStore implements ReadyStore, TrackingReader {
         metrics: new Map(),
         inputs: [],
         artifacts: new MemoryRepository(),
+        deleted: false,
       });
     }
     const run = this.runs.get(runKey);
     if (run === undefined && end?.ifRunning) return DONE; // it was never created
     if (run === undefined)
       return { kind: "rejected", error: new PulseError("RUN_NOT_FOUND", `There is no run ${runKey} in this store.`) };
+    if (run.deleted) return { kind: "rejected", error: new PulseError("RUN_DELETED", `Run ${runKey} was deleted.`) };
     if (create?.resume) {
       run.status = "RUNNING";
       run.endTime = undefined;
@@ -123,15 +154,17 @@ export class MemoryStore implements ReadyStore, TrackingReader {
     else run.metrics.set(metric.key, [metric]);
   }
 
-  #experiment(ref: ExperimentRef): string | undefined {
+  #experiment(ref: ExperimentRef): StoredExperiment | undefined {
     const of = ref.of === undefined ? undefined : this.runs.get(ref.of);
-    if (of) return of.experimentId;
-    if ("id" in ref) return [...this.experiments.values()].includes(ref.id) ? ref.id : undefined;
-    let id = this.experiments.get(ref.name);
-    if (id === undefined) {
-      id = String(this.experiments.size);
-      this.experiments.set(ref.name, id);
-    }
-    return id;
+    if (of) return this.#experimentWith(of.experimentId);
+    if ("id" in ref) return this.#experimentWith(ref.id);
+    const experiment = this.experiments.get(ref.name) ?? this.addExperiment(ref.name);
+    for (const { key, value } of ref.tags ?? []) experiment.tags.set(key, value);
+    return experiment;
+  }
+
+  #experimentWith(experimentId: string): StoredExperiment | undefined {
+    for (const experiment of this.experiments.values()) if (experiment.id === experimentId) return experiment;
+    return undefined;
   }
 }

@@ -6,6 +6,7 @@ export interface StoredRun {
   readonly runId: string;
   readonly experimentId: string;
   name: string;
+  readonly userId: string;
   status: "RUNNING" | TerminalStatus;
   readonly startTime: number;
   endTime: number | undefined;
@@ -16,4 +17,17 @@ export interface StoredRun {
   /** Each dataset once, as first used. */
   readonly inputs: DatasetInput[];
   readonly artifacts: MemoryRepository;
+  deleted: boolean;
+}
+
+/** An experiment in the memory store. */
+export interface StoredExperiment {
+  readonly id: string;
+  name: string;
+  readonly artifactLocation: string;
+  /** Milliseconds since the epoch, as `updated`. */
+  readonly created: number;
+  updated: number;
+  deleted: boolean;
+  readonly tags: Map<string, string>;
 }

@@ -35,6 +35,10 @@ export class RecordingStore implements ReadyStore {
     });
   }
 
+  reader(): ReturnType<MemoryStore["reader"]> {
+    return this.kept.reader();
+  }
+
   /** Returns the run's files. Each stored file counts as a call. */
   artifactsOf(ids: StoredIds): ArtifactPlace {
     const kept = this.kept.artifactsOf(ids);

@@ -144,7 +144,7 @@ function on(store: RecordingStore, config: TestConfig, user: string): TestTracke
   };
   const runs = (): TestRun[] => {
     write();
-    const names = new Map([...store.kept.experiments].map(([name, id]) => [id, name]));
+    const names = new Map([...store.kept.experiments].map(([name, { id }]) => [id, name]));
     return [...store.kept.runs.values()].map((run) => testRun(run, names.get(run.experimentId) ?? run.experimentId));
   };
   const added = {

@@ -36,7 +36,7 @@ function storing(config: PulseConfig = {}) {
     assert.deepEqual(others, []);
     return run ?? assert.fail("no run is stored");
   };
-  const experimentOf = (run: StoredRun) => [...store.experiments].find(([, id]) => id === run.experimentId)?.[0];
+  const experimentOf = (run: StoredRun) => [...store.experiments].find(([, { id }]) => id === run.experimentId)?.[0];
   return { tracker, store, warnings, runs, onlyRun, experimentOf };
 }
 

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { compareBy, compareTexts, matches, type SearchedRun } from "../../src/client/search/evaluate.js";
-import { type Filter, parseFilter } from "../../src/client/search/filter.js";
-import { parseOrder } from "../../src/client/search/order.js";
+import type { DatasetInput, MlflowRun } from "../../src/base/entities.js";
+import { compareKeys, compareTexts, matchesExperiment, matchesRun, runKey } from "../../src/search/evaluate.js";
+import { type Filter, parseFilter } from "../../src/search/filter.js";
+import { EXPERIMENTS, RUNS } from "../../src/search/identifiers.js";
+import { parseOrder, wholeOrder } from "../../src/search/order.js";
 import { Random } from "../support/random.js";
 
 const NOW = Date.UTC(2026, 10, 27);
@@ -14,23 +16,33 @@ function run(
     start?: number;
     end?: number;
   },
-): SearchedRun {
+): MlflowRun {
   return {
     runId: given.id ?? "1",
+    runName: "calm-harbor",
+    experimentId: "1",
     status: given.end === undefined ? "RUNNING" : "FINISHED",
     userId: "me",
+    lifecycleStage: "active",
     artifactUri: "file:/a",
-    startTime: given.start ?? NOW,
-    endTime: given.end,
-    params: new Map(Object.entries(given.params ?? {}) as [string, string][]),
-    tags: new Map(Object.entries(given.tags ?? {}) as [string, string][]),
-    metrics: new Map(Object.entries(given.metrics ?? {}) as [string, number][]),
-    datasets: [
-      { name: "iris", digest: "1", context: "train" },
-      { name: "wine", digest: "2", context: undefined },
-    ],
+    startTime: new Date(given.start ?? NOW),
+    endTime: given.end === undefined ? undefined : new Date(given.end),
+    params: (given.params ?? {}) as Record<string, string>,
+    tags: (given.tags ?? {}) as Record<string, string>,
+    metrics: (given.metrics ?? {}) as Record<string, number>,
+    inputs: [dataset("iris", "1", [{ key: "mlflow.data.context", value: "train" }]), dataset("wine", "2", [])],
   };
 }
+
+const dataset = (name: string, digest: string, tags: readonly { key: string; value: string }[]): DatasetInput => ({
+  name,
+  digest,
+  sourceType: "local",
+  source: "{}",
+  schema: undefined,
+  profile: undefined,
+  tags,
+});
 
 const trained = run({
   metrics: { loss: 0.2, "a/b c": 1, bad: Number.NaN, huge: Number.POSITIVE_INFINITY },
@@ -40,7 +52,7 @@ const trained = run({
   end: NOW - DAY,
 });
 
-const matching = (filter: string, given: SearchedRun = trained): boolean => matches(parseFilter(filter, NOW), given);
+const matching = (filter: string, given: MlflowRun = trained): boolean => matchesRun(parseFilter(filter, NOW), given);
 
 test("MLflow's own language is read as MLflow reads it", () => {
   for (const filter of [
@@ -154,7 +166,10 @@ test("columns order runs; what is missing comes last in both directions", () => 
   ];
   const ordered = (...columns: string[]): string =>
     runs
-      .toSorted(compareBy(parseOrder(columns)))
+      .toSorted((a, b) => {
+        const orders = wholeOrder(parseOrder(columns), RUNS);
+        return compareKeys(orders, runKey(a, orders), runKey(b, orders));
+      })
       .map(({ runId }) => runId)
       .join("");
   assert.equal(ordered("metrics.loss"), "deabc");
@@ -207,4 +222,35 @@ test("NOT twice is the filter itself, and a filter and its NOT never both match"
 test("a pattern of many % is compared in time that does not explode", () => {
   const text = "a".repeat(5_000);
   assert.equal(matching(`tags.stage LIKE '${"%a".repeat(200)}b'`, run({ tags: { stage: text } })), false);
+});
+
+test("experiments are filtered and ordered by their own names", () => {
+  const experiment = {
+    experimentId: "12",
+    name: "Sweep",
+    artifactLocation: "file:/a",
+    lifecycleStage: "active" as const,
+    creationTime: new Date(NOW),
+    lastUpdateTime: undefined,
+    tags: { team: "ml" },
+  };
+  const matching = (filter: string): boolean => matchesExperiment(parseFilter(filter, NOW, EXPERIMENTS), experiment);
+  for (const filter of [
+    "name = 'Sweep'",
+    "name ILIKE 's%'",
+    "tags.team = 'ml'",
+    "experiment_id IN ('12')",
+    "tags.x IS NULL",
+    "creation_time > now() - 1d",
+  ])
+    assert.ok(matching(filter), filter);
+  for (const filter of ["last_update_time > 0", "NOT tags.team = 'ml'"]) assert.equal(matching(filter), false, filter);
+  assert.throws(() => matching("metrics.loss > 1"), { message: /"metrics" is none of tags, attributes/ });
+  assert.throws(() => matching("start_time > 1"), { message: /not an attribute of experiments.*write tags\. before/ });
+  const columns = (...given: string[]): string =>
+    wholeOrder(parseOrder(given, EXPERIMENTS), EXPERIMENTS)
+      .map(({ key, ascending }) => `${key}${ascending ? "" : "-"}`)
+      .join();
+  assert.equal(columns(), "creation_time-,experiment_id");
+  assert.equal(columns("name DESC"), "name-,experiment_id-");
 });

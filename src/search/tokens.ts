@@ -1,4 +1,4 @@
-import { PulseError } from "../../base/errors.js";
+import { PulseError } from "../base/errors.js";
 
 /** A token of a filter or an order, and its position. */
 export interface Token {

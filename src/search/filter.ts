@@ -1,4 +1,4 @@
-import { type Entity, identifierOf, isNumeric, isTime } from "./identifiers.js";
+import { type Entity, identifierOf, isNumeric, isTime, RUNS, type Searchable } from "./identifiers.js";
 import { fault, type Token, tokensOf } from "./tokens.js";
 
 /** A comparison operator. MLflow's language has no `NOT LIKE` and `NOT ILIKE`; they result from `NOT`. */
@@ -31,6 +31,9 @@ export interface Comparison {
 /** A filter as a tree. `NOT` is not part of it, since it inverts operators. An empty `and` matches everything. */
 export type Filter = Comparison | { readonly kind: "and" | "or"; readonly of: readonly Filter[] };
 
+/** The filter that matches everything. */
+export const EVERYTHING: Filter = { kind: "and", of: [] };
+
 const INVERSE: Readonly<Record<Operator, Operator>> = {
   "=": "!=",
   "!=": "=",
@@ -61,6 +64,8 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 /** Maximum nesting of parentheses and `NOT`. */
 const MAX_DEPTH = 100;
+/** Maximum length of a text to compare with: SQLite takes patterns of 50,000 bytes. */
+const MAX_TEXT = 12_500;
 /** Maximum number of comparisons in a filter. */
 const MAX_COMPARISONS = 1_000;
 
@@ -70,19 +75,21 @@ const MAX_COMPARISONS = 1_000;
  * @param now milliseconds since the epoch, for `now()`
  * @throws PulseError `INVALID_FILTER` that points at the mistake.
  */
-export function parseFilter(text: string, now: number): Filter {
-  if (text === "") return { kind: "and", of: [] };
-  return new Parser(text, now).whole();
+export function parseFilter(text: string, now: number, of: Searchable = RUNS): Filter {
+  if (text === "") return EVERYTHING;
+  return new Parser(text, now, of).whole();
 }
 
 class Parser {
+  readonly #of: Searchable;
   readonly #text: string;
   readonly #now: number;
   readonly #tokens: readonly Token[];
   #next = 0;
   #comparisons = 0;
 
-  constructor(text: string, now: number) {
+  constructor(text: string, now: number, of: Searchable) {
+    this.#of = of;
     this.#text = text;
     this.#now = now;
     this.#tokens = tokensOf(text);
@@ -134,14 +141,14 @@ class Parser {
     const name = this.#take();
     if (name.kind !== "word" && (name.kind !== "text" || name.source.startsWith("'")))
       throw this.#fault(`a name such as metrics.loss or start_time is expected, not ${this.#shown(name)}`, name);
-    const { entity, key } = identifierOf(this.#text, name);
+    const { entity, key } = identifierOf(this.#of, this.#text, name);
     const at = this.#peek;
     const operator = this.#operator();
     if (operator === "IS NULL" || operator === "IS NOT NULL") {
       if (entity !== "param" && entity !== "tag") throw this.#fault(`${operator} is for params and tags`, at);
       return { kind: "comparison", entity, key, operator, value: undefined };
     }
-    const isNumber = isNumeric(entity, key);
+    const isNumber = isNumeric(this.#of, entity, key);
     const fitting = isNumber ? COMPARING : OF_TEXTS;
     if (!fitting.includes(operator))
       throw this.#fault(
@@ -204,14 +211,17 @@ class Parser {
 
   #textValue(name: Token): string {
     const token = this.#take();
-    if (token.kind === "text" && !token.source.startsWith("`")) return token.value;
+    if (token.kind === "text" && !token.source.startsWith("`")) {
+      if (token.value.length <= MAX_TEXT) return token.value;
+      throw this.#fault(`a text has ${MAX_TEXT} characters at most, not ${token.value.length}`, token);
+    }
     throw this.#fault(`${name.source} is compared with a text in ' or ", not with ${this.#shown(token)}`, token);
   }
 
   #number(entity: Entity, key: string): number {
     const token = this.#take();
     if (token.kind === "number") return Number(token.value);
-    const timed = isTime(entity, key);
+    const timed = isTime(this.#of, entity, key);
     if (timed && token.kind === "text") return this.#time(token);
     if (timed && token.kind === "word" && token.value.toLowerCase() === "now") return this.#relative(token);
     const what = timed ? "milliseconds since the epoch, a time such as '2026-11-01', or now() - 2d" : "a number";
@@ -280,7 +290,7 @@ class Parser {
 }
 
 /** Inverts a filter for runs that have the keys it names. */
-function inverse(filter: Filter): Filter {
+export function inverse(filter: Filter): Filter {
   if (filter.kind === "comparison") return { ...filter, operator: INVERSE[filter.operator] };
   return { kind: filter.kind === "and" ? "or" : "and", of: filter.of.map(inverse) };
 }

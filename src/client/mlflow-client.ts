@@ -1,0 +1,450 @@
+import type { Metric, MetricSummary, MlflowExperiment, MlflowRun, TerminalStatus, ViewType } from "../base/entities.js";
+import { PulseError } from "../base/errors.js";
+import { type Check, checkOptions, needFunction, wrongInput } from "../base/wrong-input.js";
+import { checkConfig, type PulseConfig } from "../config/options.js";
+import { resolveConfig } from "../config/resolve.js";
+import type { ArtifactInfo } from "../contracts/artifact-repository.js";
+import type { Run } from "../run/run.js";
+import type { RunHost } from "../run/verbs/run-host.js";
+import { parseFilter } from "../search/filter.js";
+import { EXPERIMENTS } from "../search/identifiers.js";
+import { parseOrder } from "../search/order.js";
+import { openConfigured } from "../stores/registry.js";
+import { defaultTracker, type Tracker } from "../tracker.js";
+import type { DownloadRequest, OpenedClient, Source } from "./opened-client.js";
+import { Results } from "./results.js";
+import { ALL_RUNS, type RunKeys, type RunPages, RunSearch } from "./run-search.js";
+
+/** A run: its id in the store, a run of this process, or one that was found. */
+export type RunRef = string | Run | Pick<MlflowRun, "runId">;
+
+/** Where a client reads from. */
+export interface ClientOptions extends Pick<PulseConfig, "auth" | "headers" | "tls" | "workspace"> {
+  /** As in `configure`. @default the default tracker's store; its configured URI if other options are given */
+  readonly trackingUri?: string | undefined;
+  /** Reads what this tracker stores, and flushes it before each read: one reads what one wrote. */
+  readonly tracker?: Tracker | undefined;
+}
+
+/** A search for experiments. */
+export interface ExperimentQuery {
+  /** In MLflow's search language: `name LIKE 'Pulse%' AND tags.team = 'ml'`. @default all */
+  readonly filter?: string | undefined;
+  /** Columns such as `"name DESC"`. @default the latest creation first */
+  readonly orderBy?: readonly string[] | undefined;
+  /** @default "active" */
+  readonly viewType?: ViewType | undefined;
+  /** At most this many results; also the size of a page. @default all, 1,000 a page */
+  readonly maxResults?: number | undefined;
+}
+
+/** A search for runs. */
+export interface RunsQuery extends ExperimentQuery {
+  /** @default all active experiments, if no names are given either */
+  readonly experimentIds?: readonly string[] | undefined;
+  readonly experimentNames?: readonly string[] | undefined;
+  /** In MLflow's search language: `metrics.loss < 0.2 AND params.lr = '0.1'`. @default all */
+  readonly filter?: string | undefined;
+  /** Columns such as `"metrics.loss DESC"`. @default the latest start first */
+  readonly orderBy?: readonly string[] | undefined;
+}
+
+/** Options of `createExperiment`. */
+export interface CreateExperimentOptions {
+  /** Where the files of its runs go, a URI. @default the store decides */
+  readonly artifactLocation?: string | undefined;
+  readonly tags?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Options of `getMetricHistory`. */
+export interface HistoryOptions {
+  /**
+   * At most this many points, at least 4. The highest and lowest of each part of the history stay, at their own steps.
+   * @default all
+   */
+  readonly maxPoints?: number | undefined;
+}
+
+/** Options of `updateRun`. */
+export interface RunUpdate {
+  /** An end status also sets the end time. */
+  readonly status?: "RUNNING" | TerminalStatus | undefined;
+  readonly runName?: string | undefined;
+}
+
+/** Options of `downloadArtifacts`. */
+export interface DownloadArtifactsOptions extends DownloadRequest {
+  /** A file or folder of the run. @default everything */
+  readonly path?: string | undefined;
+  /** The local folder to write into. */
+  readonly to: string;
+  /** Called on progress with a file and how many bytes of it are there. */
+  readonly onProgress?: ((file: ArtifactInfo, bytes: number) => void) | undefined;
+  /** Stops the download; the next one goes on where it ended. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const TEXT: Check = ["a non-empty text", (value) => typeof value === "string" && value !== ""];
+const TEXTS: Check = [
+  "a list of texts",
+  (value) => Array.isArray(value) && value.every((each) => typeof each === "string"),
+];
+const ANY_TEXT: Check = ["a text", (value) => typeof value === "string"];
+const VIEW: Check = ['"active", "deleted" or "all"', (value) => ["active", "deleted", "all"].includes(value as string)];
+const COUNT: Check = ["an integer, 1 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 1];
+const TAGS: Check = [
+  "an object of texts",
+  (value) =>
+    typeof value === "object" && value !== null && Object.values(value).every((each) => typeof each === "string"),
+];
+const STATUS: Check = [
+  '"RUNNING", "FINISHED", "FAILED" or "KILLED"',
+  (value) => ["RUNNING", "FINISHED", "FAILED", "KILLED"].includes(value as string),
+];
+const EXPERIMENT_QUERY = { filter: ANY_TEXT, orderBy: TEXTS, viewType: VIEW, maxResults: COUNT };
+const RUNS_QUERY = { ...EXPERIMENT_QUERY, experimentIds: TEXTS, experimentNames: TEXTS };
+const TRACKER: Check = [
+  "a tracker of createTracker() or defaultTracker()",
+  (value) => typeof value === "object" && value !== null && "recorder" in value,
+];
+
+/**
+ * Reads and administers runs and experiments, on every store: a server, an SQLite file, an `mlruns` folder, or memory.
+ * Nothing is opened before the first call.
+ *
+ * Methods reject with a `PulseError`: `RUN_NOT_FOUND` and `EXPERIMENT_NOT_FOUND` for what does not exist, `REJECTED`
+ * for what the store refuses, `STORE_UNAVAILABLE`, `UNAUTHORIZED` and others if it cannot be reached, `CLOSED` after
+ * `close()`, and `INVALID_OPTION` for a wrong argument.
+ * @example
+ * ```ts
+ * const client = new MlflowClient();
+ * for await (const run of client.searchRuns({ filter: "metrics.loss < 0.2", orderBy: ["metrics.loss"] }))
+ *   console.log(run.runName, run.metrics["loss"], run.params);
+ * await client.close();
+ * ```
+ */
+export class MlflowClient implements AsyncDisposable {
+  readonly #options: ClientOptions;
+  #opened: Promise<OpenedClient> | undefined;
+  #closed = false;
+
+  /** @throws PulseError `INVALID_OPTION`, `INVALID_CONFIG`, `INVALID_TRACKING_URI` */
+  constructor(options: ClientOptions = {}) {
+    const { tracker, ...config } = options;
+    checkOptions("MlflowClient", options, { ...ANY_CONFIG, tracker: TRACKER });
+    if (tracker === undefined) checkConfig(config, "MlflowClient");
+    else if (Object.values(config).some((value) => value !== undefined))
+      throw new PulseError("INVALID_OPTION", "MlflowClient: a tracker has its own store; give no other options.");
+    this.#options = options;
+  }
+
+  /**
+   * Creates an experiment and returns its id.
+   * @throws (rejects) PulseError `REJECTED` if the name is taken, also by a deleted experiment
+   */
+  async createExperiment(name: string, options: CreateExperimentOptions = {}): Promise<string> {
+    needText("createExperiment", "name", name);
+    checkOptions("createExperiment", options, { artifactLocation: TEXT, tags: TAGS });
+    const tags = Object.entries(options.tags ?? {}).map(([key, value]) => ({ key, value }));
+    const client = await this.#client();
+    return client.createExperiment({ name, artifactLocation: options.artifactLocation, tags });
+  }
+
+  /** @throws (rejects) PulseError `EXPERIMENT_NOT_FOUND` */
+  async getExperiment(experimentId: string): Promise<MlflowExperiment> {
+    needText("getExperiment", "experimentId", experimentId);
+    return (await this.#client()).needExperiment(experimentId);
+  }
+
+  /** Returns undefined if there is none, as in MLflow. Deleted experiments are found, too. */
+  async getExperimentByName(name: string): Promise<MlflowExperiment | undefined> {
+    needText("getExperimentByName", "name", name);
+    return (await this.#client()).experiment({ name });
+  }
+
+  /**
+   * @throws PulseError `INVALID_FILTER` that points at the mistake.
+   */
+  searchExperiments(query: ExperimentQuery = {}): Results<MlflowExperiment> {
+    checkOptions("searchExperiments", query, EXPERIMENT_QUERY);
+    const { filter = "", orderBy = [], viewType = "active", maxResults } = query;
+    parseFilter(filter, 0, EXPERIMENTS); // a mistake is told where it is made
+    parseOrder(orderBy, EXPERIMENTS);
+    return new Results(
+      async (most, token) => (await this.#client()).experiments({ filter, orderBy, viewType }, most, token),
+      maxResults,
+    );
+  }
+
+  async renameExperiment(experimentId: string, name: string): Promise<void> {
+    needText("renameExperiment", "experimentId", experimentId);
+    needText("renameExperiment", "name", name);
+    await (await this.#client()).editExperiment(experimentId, { kind: "rename", name });
+  }
+
+  /** Deletes an experiment and its runs; `restoreExperiment` brings them back. */
+  async deleteExperiment(experimentId: string): Promise<void> {
+    needText("deleteExperiment", "experimentId", experimentId);
+    await (await this.#client()).editExperiment(experimentId, { kind: "delete" });
+  }
+
+  async restoreExperiment(experimentId: string): Promise<void> {
+    needText("restoreExperiment", "experimentId", experimentId);
+    await (await this.#client()).editExperiment(experimentId, { kind: "restore" });
+  }
+
+  async setExperimentTag(experimentId: string, key: string, value: string): Promise<void> {
+    needText("setExperimentTag", "experimentId", experimentId);
+    needText("setExperimentTag", "key", key);
+    await (await this.#client()).editExperiment(experimentId, { kind: "setTag", tag: { key, value: String(value) } });
+  }
+
+  /** @throws (rejects) PulseError `RUN_NOT_FOUND` */
+  async getRun(run: RunRef): Promise<MlflowRun> {
+    return (await this.#client()).run(await idOf("getRun", run));
+  }
+
+  /** Returns undefined for a run without a parent, and if the parent no longer exists. */
+  async getParentRun(run: RunRef): Promise<MlflowRun | undefined> {
+    return (await this.#client()).parentRun(await idOf("getParentRun", run));
+  }
+
+  /**
+   * @throws PulseError `INVALID_FILTER` that points at the mistake; (rejects) `EXPERIMENT_NOT_FOUND` for a name that
+   * no experiment has.
+   * @example
+   * ```ts
+   * const client = new MlflowClient();
+   * const best = await client.searchRuns({ experimentNames: ["Default"], orderBy: ["metrics.loss"] }).first();
+   * await client.close();
+   * ```
+   */
+  searchRuns(query: RunsQuery = {}): RunSearch {
+    checkOptions("searchRuns", query, RUNS_QUERY);
+    const {
+      filter = "",
+      orderBy = [],
+      viewType = "active",
+      maxResults,
+      experimentIds = [],
+      experimentNames = [],
+    } = query;
+    const runs = new RunSearch(this.#pages, {
+      ...ALL_RUNS,
+      experimentIds,
+      experimentNames,
+      viewType,
+      maxResults: maxResults ?? Number.POSITIVE_INFINITY,
+    });
+    return (filter === "" ? runs : runs.where(filter)).orderBy(...orderBy);
+  }
+
+  /**
+   * Searches the runs of some experiments, by text or by functions.
+   * @param experimentNames none are all active experiments
+   * @example
+   * ```ts
+   * const client = new MlflowClient();
+   * await client
+   *   .runs("Default")
+   *   .where((r) => r.metric("loss").lt(0.2).or(r.tag("stage").eq("prod")))
+   *   .orderBy((r) => r.metric("loss").asc())
+   *   .first();
+   * await client.close();
+   * ```
+   */
+  runs<K extends RunKeys = RunKeys>(...experimentNames: readonly string[]): RunSearch<K> {
+    for (const name of experimentNames) needText("runs", "experimentNames", name);
+    return new RunSearch<K>(this.#pages, { ...ALL_RUNS, experimentNames });
+  }
+
+  async setTag(run: RunRef, key: string, value: string): Promise<void> {
+    needText("setTag", "key", key);
+    const tag = { key, value: String(value) };
+    await (await this.#client()).editRun(await idOf("setTag", run), { kind: "setTag", tag });
+  }
+
+  async deleteTag(run: RunRef, key: string): Promise<void> {
+    needText("deleteTag", "key", key);
+    await (await this.#client()).editRun(await idOf("deleteTag", run), { kind: "deleteTag", key });
+  }
+
+  /** Changes the status or the name of a run. An end status sets the end time to now. */
+  async updateRun(run: RunRef, update: RunUpdate): Promise<void> {
+    checkOptions("updateRun", update, { status: STATUS, runName: TEXT });
+    await (await this.#client()).updateRun(await idOf("updateRun", run), update.status, update.runName);
+  }
+
+  /** Marks a run as deleted; `restoreRun` brings it back. */
+  async deleteRun(run: RunRef): Promise<void> {
+    await (await this.#client()).editRun(await idOf("deleteRun", run), { kind: "delete" });
+  }
+
+  async restoreRun(run: RunRef): Promise<void> {
+    await (await this.#client()).editRun(await idOf("restoreRun", run), { kind: "restore" });
+  }
+
+  /** Returns the values of a metric by time; empty if the run has no such metric. */
+  async getMetricHistory(run: RunRef, key: string, options: HistoryOptions = {}): Promise<Metric[]> {
+    const maxPoints = pointsOf("getMetricHistory", key, options);
+    return (await this.#client()).history(await idOf("getMetricHistory", run), key, maxPoints);
+  }
+
+  /** Returns the values of a metric of several runs, by run id. */
+  async getMetricHistories(
+    runs: Iterable<RunRef>,
+    key: string,
+    options: HistoryOptions = {},
+  ): Promise<Map<string, Metric[]>> {
+    const maxPoints = pointsOf("getMetricHistories", key, options);
+    if (typeof runs === "string" || typeof runs?.[Symbol.iterator] !== "function")
+      throw wrongInput("getMetricHistories", "runs", "a list of runs", runs);
+    const ids = await Promise.all(Array.from(runs, (run) => idOf("getMetricHistories", run)));
+    return (await this.#client()).histories(ids, key, maxPoints);
+  }
+
+  /** Sums up each metric of a run by key: the first, last, lowest and highest value with their steps, and the count. */
+  async bestValues(run: RunRef): Promise<Record<string, MetricSummary>> {
+    return (await this.#client()).bestValues(await idOf("bestValues", run));
+  }
+
+  /**
+   * Lists the files and folders in a folder of a run.
+   * @param path @default the root
+   */
+  async listArtifacts(run: RunRef, path = ""): Promise<ArtifactInfo[]> {
+    if (path !== "") needText("listArtifacts", "path", path);
+    return (await this.#client()).listArtifacts(await idOf("listArtifacts", run), path);
+  }
+
+  /**
+   * Downloads a file, or a folder with all that is in it, to `<to>/<path>`, and returns that path.
+   * @throws (rejects) PulseError `ARTIFACT_NOT_FOUND`; `NOT_WRITABLE`, `DISK_FULL` of the target
+   */
+  async downloadArtifacts(run: RunRef, options: DownloadArtifactsOptions): Promise<string> {
+    const signal: Check = [
+      "an AbortSignal",
+      (value) => typeof (value as Partial<AbortSignal> | null)?.throwIfAborted === "function",
+    ];
+    const onProgress: Check = ["a function", (value) => typeof value === "function"];
+    checkOptions("downloadArtifacts", options, { path: ANY_TEXT, to: TEXT, onProgress, signal });
+    needText("downloadArtifacts", "to", options.to);
+    if (options.onProgress !== undefined) needFunction("downloadArtifacts", "onProgress", options.onProgress);
+    return (await this.#client()).downloadArtifacts(await idOf("downloadArtifacts", run), options);
+  }
+
+  /** Returns a file as text. @throws (rejects) PulseError `ARTIFACT_NOT_FOUND`; `ARTIFACT_UNREADABLE` above 256 MiB */
+  async loadText(run: RunRef, path: string): Promise<string> {
+    needText("loadText", "path", path);
+    return (await this.#client()).loadText(await idOf("loadText", run), path);
+  }
+
+  /** Returns what a JSON or YAML file holds. @throws (rejects) PulseError as `loadText`, also for other files */
+  async loadDict(run: RunRef, path: string): Promise<unknown> {
+    needText("loadDict", "path", path);
+    return (await this.#client()).loadDict(await idOf("loadDict", run), path);
+  }
+
+  /**
+   * Returns the rows of a table that `logTable` has logged. Parquet needs the package `hyparquet`.
+   * @throws (rejects) PulseError as `loadText`, also for other files; `PACKAGE_MISSING`
+   */
+  async loadTable(run: RunRef, path: string): Promise<Record<string, unknown>[]> {
+    needText("loadTable", "path", path);
+    return (await this.#client()).loadTable(await idOf("loadTable", run), path);
+  }
+
+  /**
+   * @internal Returns the run with the best value of a metric, of those found: its latest value, or the best it ever
+   * had.
+   */
+  async bestOf(runs: AsyncIterable<MlflowRun>, key: string, by: "min" | "max"): Promise<MlflowRun | undefined> {
+    return (await this.#client()).bestOf(runs, key, by);
+  }
+
+  /** Closes files and connections that belong to the client; a tracker stays open. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const opened = this.#opened;
+    this.#opened = undefined;
+    const client = await opened?.catch(() => undefined);
+    await client?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  readonly #pages: RunPages = (query) => async (maxResults, pageToken) =>
+    (await this.#client()).runs(query, maxResults, pageToken);
+
+  #client(): Promise<OpenedClient> {
+    if (this.#closed) return Promise.reject(new PulseError("CLOSED", "This client is closed."));
+    if (this.#opened === undefined) {
+      const opening = this.#open();
+      this.#opened = opening;
+      // A file may appear, and a driver be installed: the next call tries again.
+      opening.catch(() => {
+        if (this.#opened === opening) this.#opened = undefined;
+      });
+    }
+    return this.#opened;
+  }
+
+  async #open(): Promise<OpenedClient> {
+    const source = this.#source();
+    try {
+      const reader = await source.store.reader?.();
+      if (reader === undefined)
+        throw new PulseError("WRONG_TARGET", `${source.store.uri} cannot be read by a client; only by its own means.`);
+      const { OpenedClient } = await import("./opened-client.js");
+      return new OpenedClient(source, reader);
+    } catch (error) {
+      await source.release();
+      throw error;
+    }
+  }
+
+  #source(): Source {
+    const { tracker, ...given } = this.#options;
+    const isGiven = Object.values(given).some((value) => value !== undefined);
+    if (tracker !== undefined || !isGiven) {
+      const host = (tracker ?? defaultTracker()) as unknown as RunHost;
+      const { recorder, config } = host;
+      return {
+        store: recorder.store,
+        config,
+        flush: async () => void (await recorder.flush()),
+        release: () => Promise.resolve(),
+      };
+    }
+    const config = resolveConfig(given);
+    const store = openConfigured(config);
+    return { store, config, flush: () => Promise.resolve(), release: () => store.close() };
+  }
+}
+
+/** The configuration is checked by its own rules. */
+const ANY: Check = ["", () => true];
+const ANY_CONFIG = { trackingUri: ANY, auth: ANY, headers: ANY, tls: ANY, workspace: ANY };
+
+function needText(user: string, name: string, value: unknown): void {
+  if (typeof value !== "string" || value === "") throw wrongInput(user, name, "a non-empty text", value);
+}
+
+function pointsOf(user: string, key: unknown, options: HistoryOptions): number | undefined {
+  needText(user, "key", key);
+  checkOptions(user, options, {
+    maxPoints: ["an integer, 4 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 4],
+  });
+  return options.maxPoints;
+}
+
+/** @throws (rejects) PulseError `INVALID_OPTION` for what is not a run, and what `run.serverId()` rejects with. */
+async function idOf(user: string, run: RunRef): Promise<string> {
+  if (typeof run === "string" && run !== "") return run;
+  const { runId, serverId } = Object(run) as { runId?: unknown; serverId?: unknown };
+  if (typeof serverId === "function") return (run as Run).serverId();
+  if (typeof runId === "string" && runId !== "") return runId;
+  throw wrongInput(user, "run", "a run, or a run's id", run);
+}

@@ -1,0 +1,97 @@
+import type {
+  Metric,
+  MetricSummary,
+  MlflowExperiment,
+  MlflowRun,
+  Tag,
+  TerminalStatus,
+  ViewType,
+} from "../base/entities.js";
+import { PulseError } from "../base/errors.js";
+import type { Filter } from "../search/filter.js";
+import type { OrderBy } from "../search/order.js";
+
+/** One page of a search. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Passed to the next call; undefined on the last page. */
+  readonly nextPageToken: string | undefined;
+}
+
+/** A search, parsed. */
+export interface Search {
+  readonly filter: Filter;
+  /** The filter as it was given; undefined if it was built. */
+  readonly text: string | undefined;
+  /** The whole order: no two results are equal in it. */
+  readonly orders: readonly OrderBy[];
+  readonly viewType: ViewType;
+  /** Maximum number of results in this page, at least 1. */
+  readonly maxResults: number;
+  readonly pageToken: string | undefined;
+}
+
+/** A search for runs in some experiments. */
+export interface RunSearch extends Search {
+  readonly experimentIds: readonly string[];
+}
+
+/** A change of a run by an administrator. */
+export type RunEdit =
+  | { readonly kind: "setTag"; readonly tag: Tag }
+  | { readonly kind: "deleteTag"; readonly key: string }
+  | {
+      readonly kind: "update";
+      readonly status: "RUNNING" | TerminalStatus | undefined;
+      readonly endTime: number | undefined;
+      readonly runName: string | undefined;
+    }
+  | { readonly kind: "delete" | "restore" };
+
+/** A change of an experiment by an administrator. */
+export type ExperimentEdit =
+  | { readonly kind: "rename"; readonly name: string }
+  | { readonly kind: "setTag"; readonly tag: Tag }
+  | { readonly kind: "delete" | "restore" };
+
+/** What a new experiment is made from. */
+export interface NewExperiment {
+  readonly name: string;
+  readonly artifactLocation: string | undefined;
+  readonly tags: readonly Tag[];
+}
+
+/**
+ * Reads and administers what a store holds, for `MlflowClient`. Rejects with `RUN_NOT_FOUND` and `EXPERIMENT_NOT_FOUND`
+ * if what is changed, or whose history is read, does not exist.
+ */
+export interface StoreReader {
+  experiment(by: { readonly id: string } | { readonly name: string }): Promise<MlflowExperiment | undefined>;
+  experiments(search: Search): Promise<Page<MlflowExperiment>>;
+  run(runId: string): Promise<MlflowRun | undefined>;
+  runs(search: RunSearch): Promise<Page<MlflowRun>>;
+  /**
+   * The values of a metric by timestamp, step and value, as in MLflow. If `maxPoints` is given and there are more, they
+   * are thinned out: the highest and lowest of each part of the steps stay, and so do the first and the last.
+   */
+  history(runId: string, key: string, maxPoints: number | undefined): Promise<Metric[]>;
+  summaries(runId: string): Promise<MetricSummary[]>;
+  /** Returns the id of the new experiment. */
+  createExperiment(experiment: NewExperiment): Promise<string>;
+  editExperiment(experimentId: string, edit: ExperimentEdit): Promise<void>;
+  editRun(runId: string, edit: RunEdit): Promise<void>;
+  /** Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Creates the error for a run that a store does not have. */
+export const noSuchRun = (runId: string, uri: string): PulseError =>
+  new PulseError("RUN_NOT_FOUND", `There is no run ${JSON.stringify(runId)} in ${uri}.`);
+
+/** Creates the error for an experiment that a store does not have. */
+export const noSuchExperiment = (experimentId: string, uri: string): PulseError =>
+  new PulseError("EXPERIMENT_NOT_FOUND", `There is no experiment with id ${JSON.stringify(experimentId)} in ${uri}.`);
+
+/** Whether something is listed. */
+export const isListed = (viewType: ViewType, { lifecycleStage }: { readonly lifecycleStage: string }): boolean =>
+  viewType === "all" || viewType === lifecycleStage;

@@ -1,0 +1,72 @@
+import { PulseError } from "../base/errors.js";
+import { shortHash } from "../base/text/keys.js";
+import type { SortKey, Value } from "./evaluate.js";
+
+/** What a page token is for: tokens of another search are refused. */
+export type Fingerprint = string;
+
+/** Returns the fingerprint of a search. `now()` changes a parsed filter, so the text counts where there is one. */
+export function fingerprintOf(search: {
+  readonly filter: object;
+  readonly text: string | undefined;
+  readonly orders: readonly object[];
+  readonly viewType: string;
+  readonly experimentIds?: readonly string[];
+}): Fingerprint {
+  const { filter, text, orders, viewType, experimentIds } = search;
+  return shortHash(JSON.stringify([text ?? filter, orders, viewType, experimentIds]));
+}
+
+/** Longer tokens are not ours. */
+const MAX_LENGTH = 100_000;
+
+/**
+ * Makes the token of the page behind a result. It holds the result's place in the order, so that results that vanish in
+ * between move no others.
+ */
+export function tokenAfter(key: SortKey, fingerprint: Fingerprint): string {
+  return tokenOf(key.map(encoded), fingerprint);
+}
+
+/** Makes a token from plain data. */
+export function tokenOf(state: unknown, fingerprint: Fingerprint): string {
+  return Buffer.from(JSON.stringify([fingerprint, state])).toString("base64url");
+}
+
+/**
+ * Returns the place behind which a page begins.
+ * @throws PulseError `INVALID_OPTION` for a token that this search has not given.
+ */
+export function cursorOf(token: string, fingerprint: Fingerprint, columns: number): SortKey {
+  const state = stateOf(token, fingerprint);
+  if (!Array.isArray(state) || state.length !== columns || !state.every(isEncoded)) throw notOurs();
+  return state.map(decoded);
+}
+
+/** @throws PulseError `INVALID_OPTION` for a token that this search has not given. */
+export function stateOf(token: string, fingerprint: Fingerprint): unknown {
+  let content: unknown;
+  try {
+    if (token.length <= MAX_LENGTH) content = JSON.parse(Buffer.from(token, "base64url").toString("utf8"));
+  } catch {
+    // Not JSON.
+  }
+  if (!Array.isArray(content) || content.length !== 2 || content[0] !== fingerprint) throw notOurs();
+  return content[1];
+}
+
+function notOurs(): PulseError {
+  const detail = "does not belong to this search; pass the nextPageToken of a page of the same search.";
+  return new PulseError("INVALID_OPTION", `page: pageToken ${detail}`);
+}
+
+const isEncoded = (value: unknown): boolean =>
+  value === null ||
+  typeof value === "string" ||
+  (typeof value === "number" && Number.isFinite(value)) ||
+  (Array.isArray(value) && value.length === 0);
+
+/** NaN is `[]`, and a missing value null. */
+const encoded = (value: Value): unknown => (Number.isNaN(value) ? [] : (value ?? null));
+const decoded = (value: unknown): Value =>
+  value === null ? undefined : Array.isArray(value) ? Number.NaN : (value as Value);

@@ -1,0 +1,34 @@
+import { cursorOf, fingerprintOf, tokenAfter } from "./cursor.js";
+import { compareKeys, type SortKey } from "./evaluate.js";
+import type { Filter } from "./filter.js";
+import type { OrderBy } from "./order.js";
+
+interface PageSearch {
+  readonly filter: Filter;
+  readonly text: string | undefined;
+  readonly orders: readonly OrderBy[];
+  readonly viewType: string;
+  readonly maxResults: number;
+  readonly pageToken: string | undefined;
+  readonly experimentIds?: readonly string[];
+}
+
+/** Returns a page of results that are all in memory and match, in order. */
+export function pageOf<T>(
+  found: readonly T[],
+  search: PageSearch,
+  keyOf: (item: T, orders: readonly OrderBy[]) => SortKey,
+): { items: T[]; nextPageToken: string | undefined } {
+  const { orders, maxResults, pageToken } = search;
+  const fingerprint = fingerprintOf(search);
+  const after = pageToken === undefined ? undefined : cursorOf(pageToken, fingerprint, orders.length);
+  const keyed = found.map((item) => ({ item, key: keyOf(item, orders) }));
+  const left = after ? keyed.filter(({ key }) => compareKeys(orders, after, key) < 0) : keyed;
+  left.sort((a, b) => compareKeys(orders, a.key, b.key));
+  const page = left.slice(0, maxResults);
+  const last = page.at(-1);
+  return {
+    items: page.map(({ item }) => item),
+    nextPageToken: last && left.length > page.length ? tokenAfter(last.key, fingerprint) : undefined,
+  };
+}
