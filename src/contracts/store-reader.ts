@@ -46,13 +46,15 @@ export type RunEdit =
       readonly endTime: number | undefined;
       readonly runName: string | undefined;
     }
-  | { readonly kind: "delete" | "restore" };
+  | { readonly kind: "delete" }
+  | { readonly kind: "restore" };
 
 /** A change of an experiment by an administrator. */
 export type ExperimentEdit =
   | { readonly kind: "rename"; readonly name: string }
   | { readonly kind: "setTag"; readonly tag: Tag }
-  | { readonly kind: "delete" | "restore" };
+  | { readonly kind: "delete" }
+  | { readonly kind: "restore" };
 
 /** What a new experiment is made from. */
 export interface NewExperiment {

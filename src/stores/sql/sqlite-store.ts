@@ -2,8 +2,10 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Clock } from "../../base/clock.js";
+import { later } from "../../base/detached.js";
 import { messageOf, PulseError } from "../../base/errors.js";
 import { refusedTags } from "../../contracts/refused-tags.js";
+import type { StoreReader } from "../../contracts/store-reader.js";
 import {
   type Finding,
   itemsOf,
@@ -48,6 +50,9 @@ const CHECKPOINT_PAGES = 4_000;
  * The limit within a user's call, which must not wait for the disk: the next write between turns checkpoints instead.
  */
 const LATE_CHECKPOINT_PAGES = 8_000;
+
+/** How long an administrator's change waits for locks, in milliseconds. */
+const TRANSACT_MS = 5_000;
 
 /** How often a change is restarted after a refused item rolled back its transaction. */
 const MAX_RESTARTS = 50;
@@ -131,6 +136,50 @@ export class SqliteStore implements ReadyStore {
       const outcome = this.#outcomeOf(error);
       throw "error" in outcome && outcome.kind === "away" ? outcome.error : error;
     }
+  }
+
+  /** Loaded on demand. */
+  async reader(): Promise<StoreReader> {
+    const { SqliteReader } = await import("./sqlite-reader.js");
+    return new SqliteReader(this, this.#path);
+  }
+
+  /**
+   * @internal Runs work in a transaction of the store's connection, waiting for locks between turns of the event loop.
+   * @throws (rejects) what the work throws; PulseError if the file cannot be written
+   */
+  async transact<R>(work: (db: Database, schema: Schema) => R): Promise<R> {
+    const until = performance.now() + TRANSACT_MS;
+    for (;;) {
+      try {
+        const connection = this.#connect(0);
+        this.#begin(connection);
+        try {
+          this.#followMigration(connection);
+          const result = work(connection.db, connection.schema);
+          connection.commit.run();
+          return result;
+        } catch (error) {
+          rollback(connection.db);
+          throw error;
+        }
+      } catch (error) {
+        if (error instanceof PulseError && error.code !== "STORE_BUSY") throw error;
+        if (!isBusy(this.#outcomeOf(error)) || performance.now() > until) throw this.problemOf(error);
+        await new Promise((resolve) => later(() => resolve(undefined), BUSY_WAIT_MS));
+      }
+    }
+  }
+
+  /** @internal Returns the error that says what is wrong with the file. */
+  problemOf(error: unknown): unknown {
+    const outcome = this.#outcomeOf(error);
+    return "error" in outcome ? outcome.error : error;
+  }
+
+  /** @internal Returns the artifact location of an experiment. */
+  locate(experimentId: number): string {
+    return this.#locate(experimentId);
   }
 
   /** Loaded on demand: only `doctor` uses it. */

@@ -1,0 +1,437 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type {
+  DatasetInput,
+  Metric,
+  MetricPoint,
+  MetricSummary,
+  MlflowExperiment,
+  MlflowRun,
+  RunStatus,
+  Tag,
+} from "../../base/entities.js";
+import { PulseError } from "../../base/errors.js";
+import {
+  type ExperimentEdit,
+  type NewExperiment,
+  noSuchRun,
+  type Page,
+  type RunEdit,
+  type RunSearch,
+  type Search,
+  type StoreReader,
+} from "../../contracts/store-reader.js";
+import { cursorOf, fingerprintOf, tokenAfter } from "../../search/cursor.js";
+import { experimentKey, runKey, type SortKey } from "../../search/evaluate.js";
+import { byTime, partCount } from "../../search/points.js";
+import { createExperiment, editExperiment, editRun } from "./administration.js";
+import type { Columns, Query } from "./read-thread.js";
+import { ReadThread } from "./read-thread.js";
+import { experimentTables, orderOf, runTables, type SearchTables, type Sql, whereOf } from "./search-sql.js";
+import type { SqlValue } from "./sql-values.js";
+import type { SqliteStore } from "./sqlite-store.js";
+
+/** How many runs are read together: few enough to hold the event loop for a few milliseconds only. */
+const CHUNK = 100;
+/** How many values of a metric are made in one turn of the event loop. */
+const SLICE = 20_000;
+/** A run with fewer values than this is read by the index of its values. */
+const FEW_POINTS = 50_000;
+
+/** What the tables of the file have. */
+interface Schema {
+  readonly runs: SearchTables;
+  readonly experiments: SearchTables;
+  readonly times: boolean;
+  readonly workspaces: boolean;
+}
+
+/** Reads MLflow's database file in a thread, and administers it through the store's own connection. */
+export class SqliteReader implements StoreReader {
+  readonly #store: SqliteStore;
+  readonly #path: string;
+  readonly #thread: ReadThread;
+  #schema: Promise<Schema> | undefined;
+
+  constructor(store: SqliteStore, path: string) {
+    this.#store = store;
+    this.#path = path;
+    this.#thread = new ReadThread(path);
+  }
+
+  async experiment(by: { readonly id: string } | { readonly name: string }): Promise<MlflowExperiment | undefined> {
+    const schema = await this.#needSchema();
+    const workspace = schema.workspaces ? " AND r.workspace = 'default'" : "";
+    const where: Sql =
+      "id" in by
+        ? { sql: "CAST(r.experiment_id AS TEXT) = ?", values: [by.id] }
+        : { sql: `r.name = ?${workspace}`, values: [by.name] };
+    return (await this.#experiments(schema, where, "", 1))[0];
+  }
+
+  async experiments(search: Search): Promise<Page<MlflowExperiment>> {
+    const schema = await this.#needSchema();
+    const found = async (
+      conditions: readonly Sql[],
+      { joins, orderBy }: { joins: Sql; orderBy: string },
+      most: number,
+    ) => this.#experiments(schema, andOf(conditions), ` ${orderBy === "" ? "" : `ORDER BY ${orderBy}`}`, most, joins);
+    return this.#page(search, schema.experiments, [], found, experimentKey);
+  }
+
+  async run(runId: string): Promise<MlflowRun | undefined> {
+    return (await this.#hydrated(await this.#needSchema(), [runId]))[0];
+  }
+
+  async runs(search: RunSearch): Promise<Page<MlflowRun>> {
+    const schema = await this.#needSchema();
+    const { experimentIds } = search;
+    const within: Sql =
+      experimentIds.length === 1
+        ? { sql: "r.experiment_id = ?", values: [experimentIds[0] as string] }
+        : {
+            sql: "r.experiment_id IN (SELECT CAST(value AS INTEGER) FROM json_each(?))",
+            values: [JSON.stringify(experimentIds.filter((id) => /^\d{1,18}$/.test(id)))],
+          };
+    const found = async (
+      conditions: readonly Sql[],
+      { joins, orderBy }: { joins: Sql; orderBy: string },
+      most: number,
+    ) => {
+      const where = andOf(conditions);
+      const [ids] = await this.#read([
+        {
+          sql: `SELECT r.run_uuid AS id FROM runs r ${joins.sql} WHERE ${where.sql} ORDER BY ${orderBy} LIMIT ?`,
+          values: [...joins.values, ...where.values, most],
+        },
+      ]);
+      return this.#hydrated(schema, (ids?.[0] ?? []) as readonly string[]);
+    };
+    return this.#page(search, schema.runs, [within], found, runKey);
+  }
+
+  async history(runId: string, key: string, maxPoints: number | undefined): Promise<Metric[]> {
+    const [runs, few] = await this.#read([
+      { sql: "SELECT 1 AS found FROM runs WHERE run_uuid = ?", values: [runId] },
+      {
+        sql: "SELECT COUNT(*) AS few FROM (SELECT 1 FROM metrics WHERE run_uuid = ? LIMIT ?)",
+        values: [runId, FEW_POINTS],
+      },
+    ]);
+    if (runs?.[0] === undefined) throw noSuchRun(runId, this.#store.uri);
+    // The unary + keeps SQLite from the primary key, which holds the values of all runs with the same key.
+    const from = `FROM metrics WHERE run_uuid = ? AND ${Number(few?.[0]?.[0]) < FEW_POINTS ? "+" : ""}key = ?`;
+    const points = maxPoints === undefined ? undefined : await this.#thinned(from, [runId, key], maxPoints);
+    if (points !== undefined) return points.map((point) => ({ key, ...point }));
+    const [columns] = await this.#read([
+      { sql: `SELECT ${POINT} ${from} ORDER BY timestamp, step, value`, values: [runId, key] },
+    ]);
+    const found: Metric[] = [];
+    for (const point of pointsIn(columns)) {
+      found.push({ key, ...point });
+      if (found.length % SLICE === 0) await nextTurn();
+    }
+    return found;
+  }
+
+  async summaries(runId: string): Promise<MetricSummary[]> {
+    const of = "FROM metrics WHERE run_uuid = ?";
+    const extreme = (what: string, first: string): Query => ({
+      sql: `SELECT m.key, m.value, 0 AS is_nan, m.timestamp, MIN(m.step) AS step FROM metrics m
+        JOIN (SELECT key, ${what} AS wanted ${of} AND NOT is_nan GROUP BY key) x ON x.key = +m.key AND x.wanted = m.${first}
+        WHERE m.run_uuid = ? AND NOT m.is_nan GROUP BY m.key`,
+      values: [runId, runId],
+    });
+    const [runs, counts, lasts, lows, highs, firsts] = await this.#read([
+      { sql: "SELECT 1 AS found FROM runs WHERE run_uuid = ?", values: [runId] },
+      { sql: `SELECT key, COUNT(*) AS count ${of} GROUP BY key`, values: [runId] },
+      { sql: `SELECT key, ${POINT} FROM latest_metrics WHERE run_uuid = ? ORDER BY key`, values: [runId] },
+      extreme("MIN(value)", "value"),
+      extreme("MAX(value)", "value"),
+      extreme("MIN(step)", "step"),
+    ]);
+    if (runs?.[0] === undefined) throw noSuchRun(runId, this.#store.uri);
+    const [low, high, first] = [lows, highs, firsts].map(pointsByKey);
+    const count = new Map(((counts?.[0] ?? []) as readonly string[]).map((key, i) => [key, Number(counts?.[1]?.[i])]));
+    return [...pointsByKey(lasts)].map(([key, last]) => ({
+      key,
+      count: count.get(key) ?? 1,
+      first: first?.get(key),
+      last,
+      min: low?.get(key),
+      max: high?.get(key),
+    }));
+  }
+
+  createExperiment(experiment: NewExperiment): Promise<string> {
+    return this.#store.transact((db, schema) =>
+      createExperiment(db, schema, experiment, (id) => this.#store.locate(id)),
+    );
+  }
+
+  editExperiment(experimentId: string, edit: ExperimentEdit): Promise<void> {
+    return this.#store.transact((db, schema) => editExperiment(db, schema, experimentId, edit, this.#store.uri));
+  }
+
+  editRun(runId: string, edit: RunEdit): Promise<void> {
+    return this.#store.transact((db) => editRun(db, runId, edit, this.#store.uri));
+  }
+
+  async close(): Promise<void> {
+    this.#thread.close();
+  }
+
+  /** Reads pages until one has results: what is found may vanish before it is read. */
+  async #page<T>(
+    search: Search,
+    of: SearchTables,
+    within: readonly Sql[],
+    read: (conditions: readonly Sql[], order: { joins: Sql; orderBy: string }, most: number) => Promise<T[]>,
+    keyOf: (item: T, orders: Search["orders"]) => SortKey,
+  ): Promise<Page<T>> {
+    const { filter, orders, viewType, maxResults, pageToken } = search;
+    const fingerprint = fingerprintOf(search);
+    const cursor = pageToken === undefined ? undefined : cursorOf(pageToken, fingerprint, orders.length);
+    const ordered = orderOf(orders, of, cursor);
+    const listed: Sql[] = viewType === "all" ? [] : [{ sql: "r.lifecycle_stage = ?", values: [viewType] }];
+    const items = await read([...within, ...listed, whereOf(filter, of), ordered.after], ordered, maxResults + 1);
+    const isMore = items.length > maxResults;
+    const page = isMore ? items.slice(0, maxResults) : items;
+    const last = page.at(-1);
+    return { items: page, nextPageToken: isMore && last ? tokenAfter(keyOf(last, orders), fingerprint) : undefined };
+  }
+
+  async #experiments(
+    schema: Schema,
+    where: Sql,
+    order: string,
+    most: number,
+    joins?: Sql,
+  ): Promise<MlflowExperiment[]> {
+    const times = schema.times
+      ? "r.creation_time, r.last_update_time"
+      : "NULL AS creation_time, NULL AS last_update_time";
+    const [columns] = await this.#read([
+      {
+        sql: `SELECT CAST(r.experiment_id AS TEXT) AS id, r.name, r.artifact_location, r.lifecycle_stage, ${times}
+          FROM experiments r ${joins?.sql ?? ""} WHERE ${where.sql}${order} LIMIT ?`,
+        values: [...(joins?.values ?? []), ...where.values, most],
+      },
+    ]);
+    const [ids = [], names = [], locations = [], stages = [], created = [], updated = []] = columns ?? [];
+    if (ids.length === 0) return [];
+    const [tags] = await this.#read([
+      {
+        sql: "SELECT j.key AS place, t.key, t.value FROM json_each(?) j CROSS JOIN experiment_tags t ON t.experiment_id = CAST(j.value AS INTEGER)",
+        values: [JSON.stringify(ids)],
+      },
+    ]);
+    const tagged = recordsOf(ids.length, tags, (value) => String(value ?? ""));
+    return Array.from(ids as readonly string[], (experimentId, i) => ({
+      experimentId,
+      name: String(names[i]),
+      artifactLocation: String(locations[i] ?? ""),
+      lifecycleStage: stages[i] === "deleted" ? "deleted" : "active",
+      creationTime: dateOf(created[i]),
+      lastUpdateTime: dateOf(updated[i]),
+      tags: tagged[i] ?? {},
+    }));
+  }
+
+  /** Reads runs, in the order of their ids. Those that vanished are left out. */
+  async #hydrated(schema: Schema, ids: readonly string[]): Promise<MlflowRun[]> {
+    const chunks: Promise<MlflowRun[]>[] = [];
+    for (let at = 0; at < ids.length; at += CHUNK)
+      chunks.push(this.#read(hydration(schema, ids.slice(at, at + CHUNK))).then(runsIn));
+    return (await Promise.all(chunks)).flat();
+  }
+
+  async #thinned(from: string, values: readonly SqlValue[], maxPoints: number): Promise<MetricPoint[] | undefined> {
+    const [range] = await this.#read([
+      {
+        sql: `SELECT COUNT(*) AS count, MIN(step) AS low, MAX(step) AS high, MIN(timestamp) AS early, MAX(timestamp) AS late ${from}`,
+        values,
+      },
+    ]);
+    const [count = 0, low = 0, high = 0, early = 0, late = 0] = (range ?? []).map((column) => Number(column[0]));
+    if (count <= maxPoints) return undefined;
+    const [axis, begin, end] = low < high ? ["step", low, high] : ["timestamp", early, late];
+    const parts = partCount(maxPoints);
+    const width = (end - begin) / parts || 1;
+    const part = `MIN(${parts - 1}, CAST((${axis} - ?) / CAST(? AS REAL) AS INTEGER))`;
+    const extreme = (what: string): Query => ({
+      // Of the row with the extreme value: SQLite takes the other columns from it.
+      sql: `SELECT ${what}(value) AS value, is_nan, timestamp, step ${from} AND NOT is_nan GROUP BY ${part}`,
+      values: [...values, begin, width],
+    });
+    const at = (place: number, order: string): Query => ({
+      sql: `SELECT ${POINT} ${from} AND ${axis} = ? ORDER BY ${order} LIMIT 1`,
+      values: [...values, place],
+    });
+    const found = await this.#read([
+      extreme("MIN"),
+      extreme("MAX"),
+      at(begin, "timestamp, step, value"),
+      at(end, "timestamp DESC, step DESC, value DESC"),
+    ]);
+    const points = new Map<string, MetricPoint>();
+    for (const columns of found)
+      for (const point of pointsIn(columns)) points.set(`${point.timestamp} ${point.step} ${point.value}`, point);
+    return [...points.values()].sort(byTime);
+  }
+
+  #needSchema(): Promise<Schema> {
+    if (this.#schema === undefined) {
+      const reading = this.#readSchema();
+      this.#schema = reading;
+      reading.catch(() => {
+        if (this.#schema === reading) this.#schema = undefined;
+      });
+    }
+    return this.#schema;
+  }
+
+  async #readSchema(): Promise<Schema> {
+    const [tables, columns] = await this.#read([
+      { sql: "SELECT name FROM file.sqlite_master WHERE type = 'table'", values: [] },
+      { sql: "SELECT name FROM pragma_table_info('experiments', 'file')", values: [] },
+    ]);
+    const [names, own] = [new Set(tables?.[0]), new Set(columns?.[0])];
+    const needed = ["experiments", "experiment_tags", "runs", "params", "tags", "metrics", "latest_metrics"];
+    if (!needed.every((table) => names.has(table)))
+      throw new PulseError("NOT_MLFLOW", `${this.#path} is an SQLite database, but not an MLflow database.`);
+    const datasets = ["datasets", "inputs", "input_tags"].every((table) => names.has(table));
+    const times = own.has("creation_time") && own.has("last_update_time");
+    return {
+      runs: runTables(datasets),
+      experiments: experimentTables(times),
+      times,
+      workspaces: own.has("workspace"),
+    };
+  }
+
+  async #read(queries: readonly Query[]): Promise<readonly Columns[]> {
+    try {
+      return await this.#thread.read(queries);
+    } catch (error) {
+      throw this.#store.problemOf(error);
+    }
+  }
+}
+
+/** The columns of a value. Steps and times may be larger than JavaScript's integers. */
+const POINT = "value, is_nan, timestamp + 0.0 AS timestamp, step + 0.0 AS step";
+
+function* pointsIn(columns: Columns | undefined): Generator<MetricPoint> {
+  const [values = [], isNaNs = [], timestamps = [], steps = []] = columns ?? [];
+  for (let i = 0; i < values.length; i++)
+    yield {
+      value: isNaNs[i] ? Number.NaN : Number(values[i]),
+      timestamp: Number(timestamps[i]),
+      step: Number(steps[i]),
+    };
+}
+
+function pointsByKey(columns: Columns | undefined): Map<string, MetricPoint> {
+  const [keys = [], ...rest] = columns ?? [];
+  const points = [...pointsIn(rest)];
+  return new Map((keys as readonly string[]).map((key, i) => [key, points[i] as MetricPoint]));
+}
+
+function hydration({ runs: { datasets } }: Schema, ids: readonly string[]): Query[] {
+  const values = [JSON.stringify(ids)];
+  const keyed = (table: string, columns: string): Query => ({
+    sql: `SELECT j.key AS place, v.key, ${columns} FROM json_each(?) j CROSS JOIN ${table} v ON v.run_uuid = j.value`,
+    values,
+  });
+  const inputs: Query = {
+    sql: `SELECT j.key AS place, i.input_uuid, d.name, d.digest, d.dataset_source_type, d.dataset_source, d.dataset_schema,
+        d.dataset_profile, t.name AS tag, t.value FROM json_each(?) j
+      CROSS JOIN inputs i ON i.destination_type = 'RUN' AND i.destination_id = j.value AND i.source_type = 'DATASET'
+      CROSS JOIN datasets d ON d.dataset_uuid = i.source_id LEFT JOIN input_tags t ON t.input_uuid = i.input_uuid`,
+    values,
+  };
+  return [
+    {
+      sql: `SELECT r.run_uuid, r.name, CAST(r.experiment_id AS TEXT) AS experiment, r.status, r.start_time, r.end_time, r.user_id,
+          r.lifecycle_stage, r.artifact_uri, j.key AS place FROM json_each(?) j CROSS JOIN runs r ON r.run_uuid = j.value`,
+      values,
+    },
+    keyed("params", "v.value"),
+    keyed("tags", "v.value"),
+    keyed("latest_metrics", "CASE WHEN v.is_nan THEN NULL ELSE v.value END AS value"),
+    ...(datasets ? [inputs] : []),
+  ];
+}
+
+function runsIn([runs, params, tags, metrics, inputs]: readonly Columns[]): MlflowRun[] {
+  const [ids = [], names = [], experiments = [], statuses = [], starts = [], ends = [], users = []] = runs ?? [];
+  const [stages = [], uris = [], places = []] = runs?.slice(7) ?? [];
+  const most = Math.max(-1, ...(places as readonly number[])) + 1;
+  const paramsOf = recordsOf(most, params, (value) => String(value ?? ""));
+  const tagsOf = recordsOf(most, tags, (value) => String(value ?? ""));
+  const metricsOf = recordsOf(most, metrics, (value) => (value === null ? Number.NaN : Number(value)));
+  const inputsOf = datasetsOf(most, inputs);
+  return Array.from(ids as readonly string[], (runId, i): MlflowRun => {
+    const place = Number(places[i]);
+    return {
+      runId,
+      runName: String(names[i] ?? tagsOf[place]?.["mlflow.runName"] ?? ""),
+      experimentId: String(experiments[i]),
+      status: String(statuses[i]) as RunStatus,
+      startTime: dateOf(starts[i]) ?? new Date(0),
+      endTime: dateOf(ends[i]),
+      userId: String(users[i] ?? ""),
+      lifecycleStage: stages[i] === "deleted" ? "deleted" : "active",
+      artifactUri: String(uris[i] ?? ""),
+      params: paramsOf[place] ?? {},
+      tags: tagsOf[place] ?? {},
+      metrics: metricsOf[place] ?? {},
+      inputs: inputsOf[place] ?? [],
+    };
+  });
+}
+
+/** Makes a record for each place from rows of place, key and value. */
+function recordsOf<T>(count: number, columns: Columns | undefined, of: (value: unknown) => T): Record<string, T>[] {
+  const records = Array.from({ length: count }, (): Record<string, T> => ({}));
+  const [places = [], keys = [], values = []] = columns ?? [];
+  for (let i = 0; i < places.length; i++) {
+    const record = records[Number(places[i])];
+    const key = String(keys[i]);
+    if (record === undefined) continue;
+    if (key === "__proto__") Object.defineProperty(record, key, { value: of(values[i]), enumerable: true });
+    else record[key] = of(values[i]);
+  }
+  return records;
+}
+
+function datasetsOf(count: number, columns: Columns | undefined): DatasetInput[][] {
+  const found = Array.from({ length: count }, () => new Map<unknown, DatasetInput & { tags: Tag[] }>());
+  const [places = [], ids = [], names = [], digests = [], types = [], sources = []] = columns ?? [];
+  const [schemas = [], profiles = [], tags = [], values = []] = columns?.slice(6) ?? [];
+  for (let i = 0; i < places.length; i++) {
+    const inputs = found[Number(places[i])];
+    const input = inputs?.get(ids[i]) ?? {
+      name: String(names[i]),
+      digest: String(digests[i]),
+      sourceType: String(types[i]),
+      source: String(sources[i]),
+      schema: textOf(schemas[i]),
+      profile: textOf(profiles[i]),
+      tags: [],
+    };
+    if (typeof tags[i] === "string") input.tags.push({ key: String(tags[i]), value: String(values[i]) });
+    inputs?.set(ids[i], input);
+  }
+  return found.map((inputs) => [...inputs.values()]);
+}
+
+const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+const dateOf = (value: unknown): Date | undefined => (typeof value === "number" ? new Date(value) : undefined);
+
+function andOf(conditions: readonly Sql[]): Sql {
+  return {
+    sql: conditions.map(({ sql }) => sql).join(" AND "),
+    values: conditions.flatMap(({ values }) => values),
+  };
+}

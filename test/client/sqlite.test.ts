@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { systemClock } from "../../src/base/clock.js";
+import { MlflowClient } from "../../src/client/mlflow-client.js";
+import { MemoryStore } from "../../src/stores/memory-store.js";
+import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
+import { trackerOn } from "../../src/tracker.js";
+import { tempFolder } from "../support/folders.js";
+import { Random } from "../support/random.js";
+import { extendedFilterOf, filterOf, orderOf, runsToSearch } from "../support/search-cases.js";
+
+/** Clients on a file and on memory that hold the same runs. */
+async function both(random: Random, count: number) {
+  const path = join(tempFolder("search"), "mlflow.db");
+  const stores = [new SqliteStore(path, { clock: systemClock }), new MemoryStore()] as const;
+  const changes = runsToSearch(random, count);
+  for (const store of stores)
+    for (let at = 0; at < changes.length; at += 50) {
+      const outcomes = await store.apply(changes.slice(at, at + 50));
+      assert.deepEqual(new Set(outcomes.map(({ kind }) => kind)), new Set(["done"]));
+    }
+  const [sqlite, memory] = stores.map((store) => new MlflowClient({ tracker: trackerOn(store) }));
+  assert.ok(sqlite && memory);
+  return { sqlite, memory, path, close: () => Promise.all([sqlite.close(), ...stores.map((store) => store.close())]) };
+}
+
+test("a file answers filters, orders and pages as memory does", async () => {
+  const random = new Random(17);
+  const { sqlite, memory, close } = await both(random, 300);
+  let found = 0;
+  for (let i = 0; i < 400; i++) {
+    const filter = i % 2 === 0 ? filterOf(random) : extendedFilterOf(random);
+    const query = {
+      experimentNames: random.pick([["Sweep"], ["Sweep", "Other"], []]),
+      filter: random.chance(0.15) ? "" : filter,
+      orderBy: orderOf(random),
+    };
+    const pages = async (client: MlflowClient): Promise<string[][]> => {
+      const runs = client.searchRuns(query);
+      const given: string[][] = [];
+      let pageToken: string | undefined;
+      const maxResults = 1 + (i % 7) * 13;
+      do {
+        const page = await runs.page({ maxResults, ...(pageToken && { pageToken }) });
+        given.push(page.items.map(({ runId }) => runId.slice(-3)));
+        pageToken = page.nextPageToken;
+      } while (pageToken !== undefined && given.length < 10);
+      return given;
+    };
+    const [one, other] = [await pages(sqlite), await pages(memory)];
+    found += one.flat().length;
+    assert.deepEqual(one, other, JSON.stringify(query));
+  }
+  assert.ok(found > 5_000, `${found}`);
+  await close();
+});
+
+test("runs, histories, summaries and experiments are the same as in memory", async () => {
+  const { sqlite, memory, close } = await both(new Random(4), 60);
+  const [one, other] = await Promise.all([sqlite.searchRuns().toArray(), memory.searchRuns().toArray()]);
+  const plain = ({ artifactUri: _, experimentId: __, ...run }: (typeof one)[number]) => ({
+    ...run,
+    metrics: Object.entries(run.metrics).sort(),
+    params: Object.entries(run.params).sort(),
+    tags: Object.entries(run.tags).sort(),
+  });
+  // Databases store the largest number for infinity.
+  const finite = (text: string): unknown => JSON.parse(text);
+  const json = (value: unknown): string =>
+    JSON.stringify(value, (_key, each) =>
+      typeof each === "number"
+        ? String(Math.abs(each) > Number.MAX_VALUE ? Math.sign(each) * Number.MAX_VALUE : each)
+        : each,
+    );
+  assert.deepEqual(finite(json(one.map(plain))), finite(json(other.map(plain))));
+  for (const run of one.slice(0, 20)) {
+    const [a, b] = await Promise.all([sqlite.bestValues(run), memory.bestValues(run)]);
+    const sorted = (record: object): [string, unknown][] => Object.entries(record).sort(([x], [y]) => (x < y ? -1 : 1));
+    assert.deepEqual(finite(json(sorted(a))), finite(json(sorted(b))));
+    for (const key of Object.keys(run.metrics))
+      assert.deepEqual(
+        finite(json(await sqlite.getMetricHistory(run, key))),
+        finite(json(await memory.getMetricHistory(run, key))),
+      );
+  }
+  await assert.rejects(sqlite.getMetricHistory("0".repeat(32), "loss"), { code: "RUN_NOT_FOUND" });
+  await assert.rejects(sqlite.getRun("'; DROP TABLE runs; --"), { code: "RUN_NOT_FOUND" });
+  await close();
+});
+
+test("a long history is thinned as in memory, and keeps its extremes", async () => {
+  const path = join(tempFolder("history"), "mlflow.db");
+  const random = new Random(9);
+  const tracker = trackerOn(new SqliteStore(path, { clock: systemClock }));
+  const other = trackerOn(new MemoryStore());
+  const values = Array.from({ length: 5_000 }, (_, i) => (i % 50 === 7 ? Number.NaN : random.double()));
+  const runs = [tracker, other].map((each) =>
+    each.withRun({}, (run) => {
+      for (const value of values) run.logMetric("loss", value);
+      return run;
+    }),
+  );
+  const [file, memory] = [new MlflowClient({ tracker }), new MlflowClient({ tracker: other })];
+  const read = async (client: MlflowClient, maxPoints?: number) =>
+    (await client.getMetricHistory(runs[client === file ? 0 : 1] as never, "loss", { maxPoints })).map(
+      ({ step, value }) => `${step} ${value}`,
+    );
+  for (const maxPoints of [4, 5, 100, 500]) {
+    const points = await read(file, maxPoints);
+    assert.deepEqual(points, await read(memory, maxPoints));
+    assert.ok(points.length <= maxPoints && points.length > maxPoints / 3, `${points.length} of ${maxPoints}`);
+    const numbers = values.filter((value) => !Number.isNaN(value));
+    for (const extreme of [Math.min(...numbers), Math.max(...numbers)])
+      assert.ok(points.includes(`${values.indexOf(extreme)} ${extreme}`));
+  }
+  assert.equal((await read(file)).length, 5_000);
+  await Promise.all([file.close(), tracker.shutdown()]);
+});
+
+test("experiments and runs of a file are administered", async () => {
+  const path = join(tempFolder("administered"), "mlflow.db");
+  const client = new MlflowClient({ trackingUri: `sqlite:///${path}` });
+  await assert.rejects(client.getRun("x"), { message: /does not exist/ });
+  const id = await client.createExperiment("Sweep", { tags: { team: "ml" }, artifactLocation: "s3://b/x" });
+  const { artifactLocation, tags, creationTime } = await client.getExperiment(id);
+  assert.deepEqual([artifactLocation, tags], ["s3://b/x", { team: "ml" }]);
+  assert.ok(creationTime);
+  await assert.rejects(client.createExperiment("Sweep"), { code: "REJECTED" });
+  await client.deleteExperiment(id);
+  assert.deepEqual((await client.searchExperiments({ viewType: "all" }).toArray()).map(({ name }) => name).sort(), [
+    "Default",
+    "Sweep",
+  ]);
+  assert.equal((await client.searchExperiments({ filter: "name LIKE 'S%'" }).toArray()).length, 0);
+  await client.restoreExperiment(id);
+  assert.equal((await client.searchExperiments({ filter: "tags.team = 'ml'" }).first())?.name, "Sweep");
+  await client.close();
+});
