@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { test } from "node:test";
 import { systemClock } from "../../src/base/clock.js";
@@ -136,4 +137,19 @@ test("experiments and runs of a file are administered", async () => {
   await client.restoreExperiment(id);
   assert.equal((await client.searchExperiments({ filter: "tags.team = 'ml'" }).first())?.name, "Sweep");
   await client.close();
+});
+
+test("a process may exit while a file is read", async () => {
+  const { sqlite, path, close } = await both(new Random(2), 600);
+  await sqlite.searchRuns().first();
+  await close();
+  const program = (ms: number): string => `
+    const { MlflowClient } = await import(${JSON.stringify(new URL("../../src/client/mlflow-client.js", import.meta.url).href)});
+    const client = new MlflowClient({ trackingUri: ${JSON.stringify(`sqlite:///${path}`)} });
+    for (let i = 0; i < 50; i++) client.searchRuns({ filter: "metrics.loss > 0 OR tags.acc LIKE '%a%'" }).page().catch(() => {});
+    setTimeout(() => process.exit(3), ${ms});`;
+  for (const ms of [0, 30, 60, 90, 120, 200]) {
+    const { status, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", program(ms)]);
+    assert.deepEqual([status, stderr.toString()], [3, ""], `after ${ms} ms`);
+  }
 });

@@ -24,7 +24,17 @@ const WAIT_MS = 5_000;
  */
 const PROGRAM = `"use strict";
 const { parentPort, workerData } = require("node:worker_threads");
-const { DatabaseSync } = require(workerData.driver);
+const { state } = workerData;
+function left() {
+  Atomics.store(state, 0, 0);
+  Atomics.notify(state, 0);
+}
+let DatabaseSync;
+try {
+  ({ DatabaseSync } = require(workerData.driver));
+} finally {
+  left();
+}
 let db;
 const statements = new Map();
 function prepared(sql) {
@@ -49,7 +59,12 @@ function columnsOf(rows, transfer) {
     return numbers;
   });
 }
-parentPort.on("message", ({ id, queries }) => {
+parentPort.on("message", (message) => {
+  Atomics.store(state, 0, 1);
+  if (Atomics.load(state, 1) === 0) answer(message);
+  left();
+});
+function answer({ id, queries }) {
   if (queries === undefined) {
     statements.clear();
     try { db?.exec("DETACH file"); db?.close(); } catch {}
@@ -72,7 +87,34 @@ parentPort.on("message", ({ id, queries }) => {
     const { message, code, errcode } = error;
     parentPort.postMessage({ id, error: { message, code, errcode } });
   }
-});`;
+}`;
+
+/** What a thread and the program tell each other: whether it is in the driver, and whether it must not go there. */
+const [BUSY, STOP] = [0, 1] as const;
+/** How long the exit of the process waits for a query, in milliseconds. */
+const EXIT_MS = 30_000;
+
+/** The states of all threads, for the exit of the process. */
+const states = new Set<Int32Array>();
+
+/**
+ * Lets threads leave the driver before Node ends them: @photostructure/sqlite aborts the process if its thread is ended
+ * within a query.
+ */
+function waitAtExit(): void {
+  for (const state of states) Atomics.store(state, STOP, 1);
+  for (const state of states) Atomics.wait(state, BUSY, 1, EXIT_MS);
+}
+
+function watched(state: Int32Array): void {
+  if (states.size === 0) process.on("exit", waitAtExit);
+  states.add(state);
+}
+
+function unwatched(state: Int32Array): void {
+  states.delete(state);
+  if (states.size === 0) process.off("exit", waitAtExit);
+}
 
 interface Answer {
   readonly id: number;
@@ -140,14 +182,20 @@ export class ReadThread {
     if (driver === undefined) return undefined;
     try {
       const { Worker } = process.getBuiltinModule("node:worker_threads");
-      const workerData = { driver, path: this.#path, waitMs: WAIT_MS };
+      const state = new Int32Array(new SharedArrayBuffer(8));
+      state[BUSY] = 1; // it loads the driver
+      const workerData = { driver, path: this.#path, waitMs: WAIT_MS, state };
       // The program's own loaders and hooks are nothing for this thread.
       const worker = detached(
         () => new Worker(PROGRAM, { eval: true, workerData, execArgv: [], env: {}, name: "pulse-mlflow reader" }),
       );
       worker.on("message", (answer: Answer) => this.#answered(worker, answer));
       worker.on("error", (error) => this.#failed(worker, error));
-      worker.on("exit", () => this.#failed(worker, new PulseError("STORE_UNAVAILABLE", "The reading thread ended.")));
+      watched(state);
+      worker.on("exit", () => {
+        unwatched(state);
+        this.#failed(worker, new PulseError("STORE_UNAVAILABLE", "The reading thread ended."));
+      });
       worker.unref();
       this.#worker = worker;
       return worker;
