@@ -23,6 +23,7 @@ export type { Dataset, InputOptions } from "./run/inputs.js";
 
 // Experiments with a schema
 export {
+  type BestRunOptions,
   type DefinedExperiment,
   defineExperiment,
   type ExperimentSchema,

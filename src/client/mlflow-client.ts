@@ -354,12 +354,14 @@ export class MlflowClient implements AsyncDisposable {
     return (await this.#client()).loadTable(await idOf("loadTable", run), path);
   }
 
-  /**
-   * @internal Returns the run with the best value of a metric, of those found: its latest value, or the best it ever
-   * had.
-   */
-  async bestOf(runs: AsyncIterable<MlflowRun>, key: string, by: "min" | "max"): Promise<MlflowRun | undefined> {
-    return (await this.#client()).bestOf(runs, key, by);
+  /** @internal Returns the run with the best of the lowest or highest values that its metric ever had. */
+  async bestOf(
+    runs: AsyncIterable<MlflowRun>,
+    key: string,
+    by: "min" | "max",
+    goal: "minimize" | "maximize",
+  ): Promise<MlflowRun | undefined> {
+    return (await this.#client()).bestOf(runs, key, by, goal);
   }
 
   /** Closes files and connections that belong to the client; a tracker stays open. Idempotent. */

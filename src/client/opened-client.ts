@@ -160,14 +160,17 @@ export class OpenedClient {
     return Object.fromEntries(summaries.map((summary) => [summary.key, summary]));
   }
 
-  /** The run whose lowest or highest value of a metric, ever, is the best. */
-  async bestOf(runs: AsyncIterable<MlflowRun>, key: string, by: "min" | "max"): Promise<MlflowRun | undefined> {
+  async bestOf(
+    runs: AsyncIterable<MlflowRun>,
+    key: string,
+    by: "min" | "max",
+    goal: "minimize" | "maximize",
+  ): Promise<MlflowRun | undefined> {
     let best: { readonly run: MlflowRun; readonly value: number } | undefined;
     for await (const run of runs) {
-      if (!Object.hasOwn(run.metrics, key)) continue;
       const value = (await this.#reader.summaries(run.runId)).find((each) => each.key === key)?.[by]?.value;
       if (value === undefined) continue;
-      if (best === undefined || (by === "min" ? value < best.value : value > best.value)) best = { run, value };
+      if (best === undefined || (goal === "minimize" ? value < best.value : value > best.value)) best = { run, value };
     }
     return best?.run;
   }

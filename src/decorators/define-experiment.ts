@@ -1,9 +1,12 @@
+import type { MlflowRun } from "../base/entities.js";
 import { PulseError } from "../base/errors.js";
 import { type Check, checkOptions, whatThereIs, wrongInput } from "../base/wrong-input.js";
 import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../capture/check.js";
 import { isRecord } from "../capture/params.js";
 import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/selector.js";
 import type { Scalar } from "../capture/type-paths.js";
+import { MlflowClient } from "../client/mlflow-client.js";
+import type { RunSearch } from "../client/run-search.js";
 import type { AnyFunction } from "../run/call/plan.js";
 import { withRun } from "../run/call/with-run.js";
 import { currentRun, startRun } from "../run/current.js";
@@ -65,6 +68,14 @@ export interface TypedRun<M extends string, P extends Record<string, ParamKind>>
   logParams(params: { readonly [key in keyof P]?: ParamValue<P[key]> }): void;
 }
 
+/** Options of `bestRun`. */
+export interface BestRunOptions {
+  /** @default "last" */
+  readonly by?: "last" | "min" | "max" | undefined;
+  /** Where to search. @default the default tracker's store */
+  readonly client?: MlflowClient | undefined;
+}
+
 /** The decorators and functions of one experiment, typed with its metrics and params. */
 export interface DefinedExperiment<M extends Record<string, MetricSchema>, P extends Record<string, ParamKind>> {
   readonly name: string;
@@ -99,6 +110,18 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
   startRun(options?: Omit<StartOptions, "experiment">): TypedRun<keyof M & string, P>;
   /** The current run, if it belongs to this experiment. */
   currentRun(): TypedRun<keyof M & string, P> | undefined;
+  /**
+   * Searches the runs of this experiment, with its own keys.
+   * @param client where to search. @default the default tracker's store
+   */
+  runs(client?: MlflowClient): RunSearch<{ metrics: keyof M & string; params: keyof P & string }>;
+  /**
+   * Returns the run with the best value of a metric by the goal of its schema; undefined if no run has it.
+   * `by` says which value of each run counts: its last, or the lowest or highest it ever had, for which each run's
+   * history is summed up.
+   * @throws (rejects) PulseError `INVALID_OPTION` for a metric without a goal; and what a search rejects with
+   */
+  bestRun(metric: keyof M & string, options?: BestRunOptions): Promise<MlflowRun | undefined>;
 }
 
 /**
@@ -162,7 +185,30 @@ export function defineExperiment<
       const run = currentRun();
       return run?.experiment === name ? typed(run) : undefined;
     },
+    runs: (client = new MlflowClient()) => client.runs(name),
+    bestRun: (metric, options = {}) => bestRun(name, metric, metrics[metric]?.goal, options),
   };
+}
+
+async function bestRun(
+  name: string,
+  metric: string,
+  goal: MetricSchema["goal"],
+  options: BestRunOptions,
+): Promise<MlflowRun | undefined> {
+  checkOptions("bestRun", options, {
+    by: ['"last", "min" or "max"', (value) => ["last", "min", "max"].includes(value as string)],
+    client: ["an MlflowClient", isRecord],
+  });
+  if (goal === undefined) {
+    const detail = `bestRun: metric ${JSON.stringify(metric)} of experiment ${JSON.stringify(name)} has no goal; give it one in defineExperiment().`;
+    throw new PulseError("INVALID_OPTION", detail);
+  }
+  const { by = "last", client = new MlflowClient() } = options;
+  // All numbers: runs that lack the metric and those whose value is NaN do not match.
+  const runs = client.runs(name).where((run) => run.metric(metric).gte(-Number.MAX_VALUE));
+  if (by !== "last") return client.bestOf(runs, metric, by, goal);
+  return runs.orderBy((run) => (goal === "minimize" ? run.metric(metric).asc() : run.metric(metric).desc())).first();
 }
 
 const KINDS: readonly ParamKind[] = ["number", "string", "boolean"];

@@ -15,15 +15,15 @@ export const isLater = (a: MetricPoint, b: MetricPoint): boolean =>
  */
 export function thinned<P extends MetricPoint>(points: readonly P[], maxPoints: number): P[] {
   if (points.length <= maxPoints) return [...points].sort(byTime);
-  const { axis, from, width, buckets } = partsOf(points, maxPoints);
+  const { axis, from, perUnit, buckets } = partsOf(points, maxPoints);
   const lows = new Array<P | undefined>(buckets);
   const highs = new Array<P | undefined>(buckets);
   let [first, last] = [points[0] as P, points[0] as P];
   for (const point of points) {
-    if (axis(point) < axis(first)) first = point;
-    if (axis(point) >= axis(last)) last = point;
+    if (axis(point) < axis(first) || (axis(point) === axis(first) && byTime(point, first) < 0)) first = point;
+    if (axis(point) > axis(last) || (axis(point) === axis(last) && byTime(point, last) > 0)) last = point;
     if (Number.isNaN(point.value)) continue;
-    const part = Math.min(buckets - 1, Math.floor((axis(point) - from) / width));
+    const part = Math.trunc((axis(point) - from) * perUnit);
     const [low, high] = [lows[part], highs[part]];
     if (low === undefined || point.value < low.value) lows[part] = point;
     if (high === undefined || point.value > high.value) highs[part] = point;
@@ -35,6 +35,10 @@ export function thinned<P extends MetricPoint>(points: readonly P[], maxPoints: 
 
 /** Each part keeps two values, and two more are the first and the last. */
 export const partCount = (maxPoints: number): number => Math.max(1, Math.floor((maxPoints - 2) / 2));
+
+/** How many parts a step, or a millisecond, has; a trifle less, so that the last value is in the last part. */
+export const partsPerUnit = (from: number, to: number, parts: number): number =>
+  from === to ? 0 : (parts / (to - from)) * (1 - 2 ** -40);
 
 function partsOf(points: readonly MetricPoint[], maxPoints: number) {
   const range = (axis: (point: MetricPoint) => number): [number, number] => {
@@ -52,7 +56,7 @@ function partsOf(points: readonly MetricPoint[], maxPoints: number) {
   const axis = low < high ? byStep : byTimestamp;
   const [from, to] = low < high ? [low, high] : range(byTimestamp);
   const buckets = partCount(maxPoints);
-  return { axis, from, width: (to - from) / buckets || 1, buckets };
+  return { axis, from, perUnit: partsPerUnit(from, to, buckets), buckets };
 }
 
 /** Sums up the values of a metric, of which there is at least one. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MlflowClient } from "../../src/client/mlflow-client.js";
+import { defineExperiment } from "../../src/decorators/define-experiment.js";
 import { createTestTracker } from "../../src/testing/test-tracker.js";
 
 /** A tracker with three runs, and a client on it. */
@@ -172,4 +173,21 @@ test("wrong arguments are told, and a closed client is closed", async () => {
   await client.close();
   await assert.rejects(client.getRun("x"), { code: "CLOSED" });
   await assert.rejects(new MlflowClient({ trackingUri: "null:" }).getRun("x"), { code: "WRONG_TARGET" });
+});
+
+test("an experiment with a schema finds its runs and its best run", async () => {
+  const { client } = withRuns();
+  const Sweep = defineExperiment({
+    name: "Sweep",
+    metrics: { loss: { goal: "minimize" }, time: {} },
+    params: { lr: "number" },
+  });
+  assert.equal((await Sweep.bestRun("loss", { client }))?.runName, "a");
+  assert.equal((await Sweep.bestRun("loss", { client, by: "max" }))?.runName, "a");
+  assert.equal((await Sweep.bestRun("loss", { client, by: "min" }))?.metrics["loss"], 2);
+  const runs = Sweep.runs(client).where((r) => r.metric("loss").gt(2).and(r.param("lr").eq("0.2")));
+  assert.equal((await runs.first())?.runName, "b");
+  // @ts-expect-error the experiment has no such metric
+  Sweep.runs(client).where((r) => r.metric("los").gt(2));
+  await assert.rejects(Sweep.bestRun("time", { client }), { code: "INVALID_OPTION", message: /has no goal/ });
 });

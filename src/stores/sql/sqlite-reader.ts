@@ -1,14 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type {
-  DatasetInput,
-  Metric,
-  MetricPoint,
-  MetricSummary,
-  MlflowExperiment,
-  MlflowRun,
-  RunStatus,
-  Tag,
-} from "../../base/entities.js";
+import type { Metric, MetricPoint, MetricSummary, MlflowExperiment, MlflowRun } from "../../base/entities.js";
 import { PulseError } from "../../base/errors.js";
 import {
   type ExperimentEdit,
@@ -22,8 +13,9 @@ import {
 } from "../../contracts/store-reader.js";
 import { cursorOf, fingerprintOf, tokenAfter } from "../../search/cursor.js";
 import { experimentKey, runKey, type SortKey } from "../../search/evaluate.js";
-import { byTime, partCount } from "../../search/points.js";
+import { byTime, partCount, partsPerUnit } from "../../search/points.js";
 import { createExperiment, editExperiment, editRun } from "./administration.js";
+import { dateOf, hydration, POINT, pointsByKey, pointsIn, recordsOf, runsIn } from "./read-rows.js";
 import type { Columns, Query } from "./read-thread.js";
 import { ReadThread } from "./read-thread.js";
 import { experimentTables, orderOf, runTables, type SearchTables, type Sql, whereOf } from "./search-sql.js";
@@ -33,7 +25,7 @@ import type { SqliteStore } from "./sqlite-store.js";
 /** How many runs are read together: few enough to hold the event loop for a few milliseconds only. */
 const CHUNK = 100;
 /** How many values of a metric are made in one turn of the event loop. */
-const SLICE = 20_000;
+const SLICE = 5_000;
 /** A run with fewer values than this is read by the index of its values. */
 const FEW_POINTS = 50_000;
 
@@ -118,8 +110,10 @@ export class SqliteReader implements StoreReader {
       },
     ]);
     if (runs?.[0] === undefined) throw noSuchRun(runId, this.#store.uri);
-    // The unary + keeps SQLite from the primary key, which holds the values of all runs with the same key.
-    const from = `FROM metrics WHERE run_uuid = ? AND ${Number(few?.[0]?.[0]) < FEW_POINTS ? "+" : ""}key = ?`;
+    // The unary + keeps SQLite from an index: the primary key holds the values of all runs with the same key, but those
+    // of the run's index are read one by one.
+    const [byRun, byKey] = Number(few?.[0]?.[0]) < FEW_POINTS ? ["", "+"] : ["+", ""];
+    const from = `FROM metrics WHERE ${byRun}run_uuid = ? AND ${byKey}key = ?`;
     const points = maxPoints === undefined ? undefined : await this.#thinned(from, [runId, key], maxPoints);
     if (points !== undefined) return points.map((point) => ({ key, ...point }));
     const [columns] = await this.#read([
@@ -241,27 +235,29 @@ export class SqliteReader implements StoreReader {
   async #hydrated(schema: Schema, ids: readonly string[]): Promise<MlflowRun[]> {
     const chunks: Promise<MlflowRun[]>[] = [];
     for (let at = 0; at < ids.length; at += CHUNK)
-      chunks.push(this.#read(hydration(schema, ids.slice(at, at + CHUNK))).then(runsIn));
+      chunks.push(this.#read(hydration(schema.runs.datasets, ids.slice(at, at + CHUNK))).then(runsIn));
     return (await Promise.all(chunks)).flat();
   }
 
   async #thinned(from: string, values: readonly SqlValue[], maxPoints: number): Promise<MetricPoint[] | undefined> {
-    const [range] = await this.#read([
-      {
-        sql: `SELECT COUNT(*) AS count, MIN(step) AS low, MAX(step) AS high, MIN(timestamp) AS early, MAX(timestamp) AS late ${from}`,
-        values,
-      },
-    ]);
-    const [count = 0, low = 0, high = 0, early = 0, late = 0] = (range ?? []).map((column) => Number(column[0]));
+    const range = async (axis: string): Promise<readonly number[]> => {
+      const [columns] = await this.#read([
+        { sql: `SELECT COUNT(*) AS count, MIN(${axis}) AS low, MAX(${axis}) AS high ${from}`, values },
+      ]);
+      return (columns ?? []).map((column) => Number(column[0]));
+    };
+    let axis = "step";
+    let [count = 0, low = 0, high = 0] = await range(axis);
     if (count <= maxPoints) return undefined;
-    const [axis, begin, end] = low < high ? ["step", low, high] : ["timestamp", early, late];
-    const parts = partCount(maxPoints);
-    const width = (end - begin) / parts || 1;
-    const part = `MIN(${parts - 1}, CAST((${axis} - ?) / CAST(? AS REAL) AS INTEGER))`;
+    if (low === high) {
+      axis = "timestamp";
+      [count = 0, low = 0, high = 0] = await range(axis);
+    }
+    const perUnit = partsPerUnit(low, high, partCount(maxPoints));
     const extreme = (what: string): Query => ({
-      // Of the row with the extreme value: SQLite takes the other columns from it.
-      sql: `SELECT ${what}(value) AS value, is_nan, timestamp, step ${from} AND NOT is_nan GROUP BY ${part}`,
-      values: [...values, begin, width],
+      // SQLite takes the other columns from the row with the extreme value.
+      sql: `SELECT ${what}(value) AS value, is_nan, timestamp, step ${from} AND is_nan = 0 GROUP BY CAST((${axis} - ?) * ? AS INTEGER)`,
+      values: [...values, low, perUnit],
     });
     const at = (place: number, order: string): Query => ({
       sql: `SELECT ${POINT} ${from} AND ${axis} = ? ORDER BY ${order} LIMIT 1`,
@@ -270,8 +266,8 @@ export class SqliteReader implements StoreReader {
     const found = await this.#read([
       extreme("MIN"),
       extreme("MAX"),
-      at(begin, "timestamp, step, value"),
-      at(end, "timestamp DESC, step DESC, value DESC"),
+      at(low, "timestamp, step, value"),
+      at(high, "timestamp DESC, step DESC, value DESC"),
     ]);
     const points = new Map<string, MetricPoint>();
     for (const columns of found)
@@ -317,117 +313,6 @@ export class SqliteReader implements StoreReader {
     }
   }
 }
-
-/** The columns of a value. Steps and times may be larger than JavaScript's integers. */
-const POINT = "value, is_nan, timestamp + 0.0 AS timestamp, step + 0.0 AS step";
-
-function* pointsIn(columns: Columns | undefined): Generator<MetricPoint> {
-  const [values = [], isNaNs = [], timestamps = [], steps = []] = columns ?? [];
-  for (let i = 0; i < values.length; i++)
-    yield {
-      value: isNaNs[i] ? Number.NaN : Number(values[i]),
-      timestamp: Number(timestamps[i]),
-      step: Number(steps[i]),
-    };
-}
-
-function pointsByKey(columns: Columns | undefined): Map<string, MetricPoint> {
-  const [keys = [], ...rest] = columns ?? [];
-  const points = [...pointsIn(rest)];
-  return new Map((keys as readonly string[]).map((key, i) => [key, points[i] as MetricPoint]));
-}
-
-function hydration({ runs: { datasets } }: Schema, ids: readonly string[]): Query[] {
-  const values = [JSON.stringify(ids)];
-  const keyed = (table: string, columns: string): Query => ({
-    sql: `SELECT j.key AS place, v.key, ${columns} FROM json_each(?) j CROSS JOIN ${table} v ON v.run_uuid = j.value`,
-    values,
-  });
-  const inputs: Query = {
-    sql: `SELECT j.key AS place, i.input_uuid, d.name, d.digest, d.dataset_source_type, d.dataset_source, d.dataset_schema,
-        d.dataset_profile, t.name AS tag, t.value FROM json_each(?) j
-      CROSS JOIN inputs i ON i.destination_type = 'RUN' AND i.destination_id = j.value AND i.source_type = 'DATASET'
-      CROSS JOIN datasets d ON d.dataset_uuid = i.source_id LEFT JOIN input_tags t ON t.input_uuid = i.input_uuid`,
-    values,
-  };
-  return [
-    {
-      sql: `SELECT r.run_uuid, r.name, CAST(r.experiment_id AS TEXT) AS experiment, r.status, r.start_time, r.end_time, r.user_id,
-          r.lifecycle_stage, r.artifact_uri, j.key AS place FROM json_each(?) j CROSS JOIN runs r ON r.run_uuid = j.value`,
-      values,
-    },
-    keyed("params", "v.value"),
-    keyed("tags", "v.value"),
-    keyed("latest_metrics", "CASE WHEN v.is_nan THEN NULL ELSE v.value END AS value"),
-    ...(datasets ? [inputs] : []),
-  ];
-}
-
-function runsIn([runs, params, tags, metrics, inputs]: readonly Columns[]): MlflowRun[] {
-  const [ids = [], names = [], experiments = [], statuses = [], starts = [], ends = [], users = []] = runs ?? [];
-  const [stages = [], uris = [], places = []] = runs?.slice(7) ?? [];
-  const most = Math.max(-1, ...(places as readonly number[])) + 1;
-  const paramsOf = recordsOf(most, params, (value) => String(value ?? ""));
-  const tagsOf = recordsOf(most, tags, (value) => String(value ?? ""));
-  const metricsOf = recordsOf(most, metrics, (value) => (value === null ? Number.NaN : Number(value)));
-  const inputsOf = datasetsOf(most, inputs);
-  return Array.from(ids as readonly string[], (runId, i): MlflowRun => {
-    const place = Number(places[i]);
-    return {
-      runId,
-      runName: String(names[i] ?? tagsOf[place]?.["mlflow.runName"] ?? ""),
-      experimentId: String(experiments[i]),
-      status: String(statuses[i]) as RunStatus,
-      startTime: dateOf(starts[i]) ?? new Date(0),
-      endTime: dateOf(ends[i]),
-      userId: String(users[i] ?? ""),
-      lifecycleStage: stages[i] === "deleted" ? "deleted" : "active",
-      artifactUri: String(uris[i] ?? ""),
-      params: paramsOf[place] ?? {},
-      tags: tagsOf[place] ?? {},
-      metrics: metricsOf[place] ?? {},
-      inputs: inputsOf[place] ?? [],
-    };
-  });
-}
-
-/** Makes a record for each place from rows of place, key and value. */
-function recordsOf<T>(count: number, columns: Columns | undefined, of: (value: unknown) => T): Record<string, T>[] {
-  const records = Array.from({ length: count }, (): Record<string, T> => ({}));
-  const [places = [], keys = [], values = []] = columns ?? [];
-  for (let i = 0; i < places.length; i++) {
-    const record = records[Number(places[i])];
-    const key = String(keys[i]);
-    if (record === undefined) continue;
-    if (key === "__proto__") Object.defineProperty(record, key, { value: of(values[i]), enumerable: true });
-    else record[key] = of(values[i]);
-  }
-  return records;
-}
-
-function datasetsOf(count: number, columns: Columns | undefined): DatasetInput[][] {
-  const found = Array.from({ length: count }, () => new Map<unknown, DatasetInput & { tags: Tag[] }>());
-  const [places = [], ids = [], names = [], digests = [], types = [], sources = []] = columns ?? [];
-  const [schemas = [], profiles = [], tags = [], values = []] = columns?.slice(6) ?? [];
-  for (let i = 0; i < places.length; i++) {
-    const inputs = found[Number(places[i])];
-    const input = inputs?.get(ids[i]) ?? {
-      name: String(names[i]),
-      digest: String(digests[i]),
-      sourceType: String(types[i]),
-      source: String(sources[i]),
-      schema: textOf(schemas[i]),
-      profile: textOf(profiles[i]),
-      tags: [],
-    };
-    if (typeof tags[i] === "string") input.tags.push({ key: String(tags[i]), value: String(values[i]) });
-    inputs?.set(ids[i], input);
-  }
-  return found.map((inputs) => [...inputs.values()]);
-}
-
-const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
-const dateOf = (value: unknown): Date | undefined => (typeof value === "number" ? new Date(value) : undefined);
 
 function andOf(conditions: readonly Sql[]): Sql {
   return {
