@@ -112,6 +112,58 @@ export type ExperimentRef = ({
 }) & {
     readonly of?: string | undefined;
 };
+/** The status of a run, in MLflow's terms. `SCHEDULED` comes from MLflow projects only. */
+export type RunStatus = "RUNNING" | "SCHEDULED" | TerminalStatus;
+/** What is listed: what is in use, what was deleted and can be restored, or both. */
+export type ViewType = "active" | "deleted" | "all";
+/** A run as `MlflowClient` reads it. */
+export interface MlflowRun {
+    readonly runId: string;
+    readonly runName: string;
+    readonly experimentId: string;
+    readonly status: RunStatus;
+    readonly startTime: Date;
+    /** Undefined while the run is open. */
+    readonly endTime: Date | undefined;
+    readonly userId: string;
+    readonly lifecycleStage: "active" | "deleted";
+    /** The root of its files. */
+    readonly artifactUri: string;
+    readonly params: Readonly<Record<string, string>>;
+    readonly tags: Readonly<Record<string, string>>;
+    /** The latest value of each metric: that with the highest step, then the latest time. */
+    readonly metrics: Readonly<Record<string, number>>;
+    /** The datasets it used. */
+    readonly inputs: readonly DatasetInput[];
+}
+/** An experiment as `MlflowClient` reads it. */
+export interface MlflowExperiment {
+    readonly experimentId: string;
+    readonly name: string;
+    /** Where the files of its runs go. */
+    readonly artifactLocation: string;
+    readonly lifecycleStage: "active" | "deleted";
+    /** Undefined if a version of MLflow before 1.29 created it. */
+    readonly creationTime: Date | undefined;
+    readonly lastUpdateTime: Date | undefined;
+    readonly tags: Readonly<Record<string, string>>;
+}
+/** One value of a metric's history together with its place in it. */
+export type MetricPoint = Omit<Metric, "key">;
+/** A metric of a run, summed up. Values that are NaN count, but are none of `min`, `max` and `first`. */
+export interface MetricSummary {
+    readonly key: string;
+    /** How many values were logged. */
+    readonly count: number;
+    /** The value with the lowest step, at the earliest time; undefined if all are NaN. */
+    readonly first: MetricPoint | undefined;
+    /** The latest value, as in `MlflowRun.metrics`. */
+    readonly last: MetricPoint;
+    /** The lowest value, where it was reached first; undefined if all are NaN. */
+    readonly min: MetricPoint | undefined;
+    /** The highest value, where it was reached first; undefined if all are NaN. */
+    readonly max: MetricPoint | undefined;
+}
 
 // base/errors.d.ts
 /**
@@ -673,6 +725,297 @@ type Levels<O, Leaf> = Deepened<LeavesAt<O, Leaf> | LeavesAt<ObjectsAt<O>, Leaf>
 type Deepened<Found, O, Leaf> = [Found] extends [never] ? LeavesAt<ObjectsAt<ObjectsAt<O>>, Leaf> : Found;
 export {};
 
+// client/client-options.d.ts
+import type { MlflowRun, TerminalStatus, ViewType } from "../base/entities.js";
+import type { PulseConfig } from "../config/options.js";
+import type { ArtifactInfo } from "../contracts/artifact-repository.js";
+import type { Run } from "../run/run.js";
+import type { Tracker } from "../tracker.js";
+/** A run: its id in the store, a run of this process, or one that was found. */
+export type RunRef = string | Run | Pick<MlflowRun, "runId">;
+/** Where a client reads from. */
+export interface ClientOptions extends Pick<PulseConfig, "auth" | "headers" | "tls" | "workspace"> {
+    /** As in `configure`. @default the default tracker's store; its configured URI if other options are given */
+    readonly trackingUri?: string | undefined;
+    /** Reads what this tracker stores, and flushes it before each read: one reads what one wrote. */
+    readonly tracker?: Tracker | undefined;
+}
+/** A search for experiments. */
+export interface ExperimentQuery {
+    /** In MLflow's search language: `name LIKE 'Pulse%' AND tags.team = 'ml'`. @default all */
+    readonly filter?: string | undefined;
+    /** Columns such as `"name DESC"`. @default the latest creation first */
+    readonly orderBy?: readonly string[] | undefined;
+    /** @default "active" */
+    readonly viewType?: ViewType | undefined;
+    /** At most this many results; also the size of a page. @default all, 1,000 a page */
+    readonly maxResults?: number | undefined;
+}
+/** A search for runs. */
+export interface RunsQuery extends ExperimentQuery {
+    /** @default all active experiments, if no names are given either */
+    readonly experimentIds?: readonly string[] | undefined;
+    readonly experimentNames?: readonly string[] | undefined;
+    /** In MLflow's search language: `metrics.loss < 0.2 AND params.lr = '0.1'`. @default all */
+    readonly filter?: string | undefined;
+    /** Columns such as `"metrics.loss DESC"`. @default the latest start first */
+    readonly orderBy?: readonly string[] | undefined;
+}
+/** Options of `createExperiment`. */
+export interface CreateExperimentOptions {
+    /** Where the files of its runs go, a URI. @default the store decides */
+    readonly artifactLocation?: string | undefined;
+    readonly tags?: Readonly<Record<string, string>> | undefined;
+}
+/** Options of `getMetricHistory`. */
+export interface HistoryOptions {
+    /**
+     * At most this many points, at least 4. The highest and lowest of each part of the history stay, at their own steps.
+     * @default all
+     */
+    readonly maxPoints?: number | undefined;
+}
+/** Options of `updateRun`. */
+export interface RunUpdate {
+    /** An end status also sets the end time. */
+    readonly status?: "RUNNING" | TerminalStatus | undefined;
+    readonly runName?: string | undefined;
+}
+/** Options of `downloadArtifacts`. */
+export interface DownloadArtifactsOptions {
+    /** A file or folder of the run. @default everything */
+    readonly path?: string | undefined;
+    /** The local folder to write into. */
+    readonly to: string;
+    /** Called on progress with a file and how many bytes of it are there. */
+    readonly onProgress?: ((file: ArtifactInfo, bytes: number) => void) | undefined;
+    /** Stops the download; the next one goes on where it ended. */
+    readonly signal?: AbortSignal | undefined;
+}
+
+// client/mlflow-client.d.ts
+import type { Metric, MetricSummary, MlflowExperiment, MlflowRun } from "../base/entities.js";
+import type { ArtifactInfo } from "../contracts/artifact-repository.js";
+import { type ClientOptions, type CreateExperimentOptions, type DownloadArtifactsOptions, type ExperimentQuery, type HistoryOptions, type RunRef, type RunsQuery, type RunUpdate } from "./client-options.js";
+import { Results } from "./results.js";
+import { type RunKeys, RunSearch } from "./run-search.js";
+/**
+ * Reads and administers runs and experiments, on every store: a server, an SQLite file, an `mlruns` folder, or memory.
+ * Nothing is opened before the first call.
+ *
+ * Methods reject with a `PulseError`: `RUN_NOT_FOUND` and `EXPERIMENT_NOT_FOUND` for what does not exist, `REJECTED`
+ * for what the store refuses, `STORE_UNAVAILABLE`, `UNAUTHORIZED` and others if it cannot be reached, `CLOSED` after
+ * `close()`, and `INVALID_OPTION` for a wrong argument.
+ * @example
+ * ```ts
+ * const client = new MlflowClient();
+ * for await (const run of client.searchRuns({ filter: "metrics.loss < 0.2", orderBy: ["metrics.loss"] }))
+ *   console.log(run.runName, run.metrics["loss"], run.params);
+ * await client.close();
+ * ```
+ */
+export declare class MlflowClient implements AsyncDisposable {
+    /** @throws PulseError `INVALID_OPTION`, `INVALID_CONFIG`, `INVALID_TRACKING_URI` */
+    constructor(options?: ClientOptions);
+    /**
+     * Creates an experiment and returns its id.
+     * @throws (rejects) PulseError `REJECTED` if the name is taken, also by a deleted experiment
+     */
+    createExperiment(name: string, options?: CreateExperimentOptions): Promise<string>;
+    /** @throws (rejects) PulseError `EXPERIMENT_NOT_FOUND` */
+    getExperiment(experimentId: string): Promise<MlflowExperiment>;
+    /** Returns undefined if there is none, as in MLflow. Deleted experiments are found, too. */
+    getExperimentByName(name: string): Promise<MlflowExperiment | undefined>;
+    /**
+     * @throws PulseError `INVALID_FILTER` that points at the mistake.
+     */
+    searchExperiments(query?: ExperimentQuery): Results<MlflowExperiment>;
+    renameExperiment(experimentId: string, name: string): Promise<void>;
+    /** Deletes an experiment and its runs; `restoreExperiment` brings them back. */
+    deleteExperiment(experimentId: string): Promise<void>;
+    restoreExperiment(experimentId: string): Promise<void>;
+    setExperimentTag(experimentId: string, key: string, value: string): Promise<void>;
+    /** @throws (rejects) PulseError `RUN_NOT_FOUND` */
+    getRun(run: RunRef): Promise<MlflowRun>;
+    /** Returns undefined for a run without a parent, and if the parent no longer exists. */
+    getParentRun(run: RunRef): Promise<MlflowRun | undefined>;
+    /**
+     * @throws PulseError `INVALID_FILTER` that points at the mistake; (rejects) `EXPERIMENT_NOT_FOUND` for a name that
+     * no experiment has.
+     * @example
+     * ```ts
+     * const client = new MlflowClient();
+     * const best = await client.searchRuns({ experimentNames: ["Default"], orderBy: ["metrics.loss"] }).first();
+     * await client.close();
+     * ```
+     */
+    searchRuns(query?: RunsQuery): RunSearch;
+    /**
+     * Searches the runs of some experiments, by text or by functions.
+     * @param experimentNames none are all active experiments
+     * @example
+     * ```ts
+     * const client = new MlflowClient();
+     * await client
+     *   .runs("Default")
+     *   .where((r) => r.metric("loss").lt(0.2).or(r.tag("stage").eq("prod")))
+     *   .orderBy((r) => r.metric("loss").asc())
+     *   .first();
+     * await client.close();
+     * ```
+     */
+    runs<K extends RunKeys = RunKeys>(...experimentNames: readonly string[]): RunSearch<K>;
+    setTag(run: RunRef, key: string, value: string): Promise<void>;
+    deleteTag(run: RunRef, key: string): Promise<void>;
+    /** Changes the status or the name of a run. An end status sets the end time to now. */
+    updateRun(run: RunRef, update: RunUpdate): Promise<void>;
+    /** Marks a run as deleted; `restoreRun` brings it back. */
+    deleteRun(run: RunRef): Promise<void>;
+    restoreRun(run: RunRef): Promise<void>;
+    /** Returns the values of a metric by time; empty if the run has no such metric. */
+    getMetricHistory(run: RunRef, key: string, options?: HistoryOptions): Promise<Metric[]>;
+    /** Returns the values of a metric of several runs, by run id. */
+    getMetricHistories(runs: Iterable<RunRef>, key: string, options?: HistoryOptions): Promise<Map<string, Metric[]>>;
+    /** Sums up each metric of a run by key: the first, last, lowest and highest value with their steps, and the count. */
+    bestValues(run: RunRef): Promise<Record<string, MetricSummary>>;
+    /**
+     * Lists the files and folders in a folder of a run.
+     * @param path @default the root
+     */
+    listArtifacts(run: RunRef, path?: string): Promise<ArtifactInfo[]>;
+    /**
+     * Downloads a file, or a folder with all that is in it, to `<to>/<path>`, and returns that path.
+     * @throws (rejects) PulseError `ARTIFACT_NOT_FOUND`; `NOT_WRITABLE`, `DISK_FULL` of the target
+     */
+    downloadArtifacts(run: RunRef, options: DownloadArtifactsOptions): Promise<string>;
+    /** Returns a file as text. @throws (rejects) PulseError `ARTIFACT_NOT_FOUND`; `ARTIFACT_UNREADABLE` above 256 MiB */
+    loadText(run: RunRef, path: string): Promise<string>;
+    /** Returns what a JSON or YAML file holds. @throws (rejects) PulseError as `loadText`, also for other files */
+    loadDict(run: RunRef, path: string): Promise<unknown>;
+    /**
+     * Returns the rows of a table that `logTable` has logged. Parquet needs the package `hyparquet`.
+     * @throws (rejects) PulseError as `loadText`, also for other files; `PACKAGE_MISSING`
+     */
+    loadTable(run: RunRef, path: string): Promise<Record<string, unknown>[]>;
+    /** Closes files and connections that belong to the client; a tracker stays open. Idempotent. */
+    close(): Promise<void>;
+    [Symbol.asyncDispose](): Promise<void>;
+}
+
+// client/results.d.ts
+/**
+ * The results of a search: iterate over them with `for await`, or take them by `first`, `toArray` or page. Each use
+ * searches anew. Nothing is searched before.
+ */
+export declare class Results<T> implements AsyncIterable<T> {
+    /**
+     * Reads one page.
+     * @param options.maxResults from 1 to 50,000. @default the `maxResults` of the search, else 1,000
+     * @param options.pageToken the `nextPageToken` of the page before. @default the first page
+     * @throws (rejects) PulseError `INVALID_FILTER`; `INVALID_OPTION` also for a token of another search
+     */
+    page(options?: {
+        readonly maxResults?: number | undefined;
+        readonly pageToken?: string | undefined;
+    }): Promise<{
+        readonly items: T[];
+        readonly nextPageToken?: string;
+    }>;
+    /** Returns the first result; undefined if there is none. */
+    first(): Promise<T | undefined>;
+    /** Returns all results, or the first `limit`. */
+    toArray(limit?: number): Promise<T[]>;
+    [Symbol.asyncIterator](): AsyncIterator<T, undefined>;
+}
+
+// client/run-search.d.ts
+import type { MlflowRun, ViewType } from "../base/entities.js";
+import { Results } from "./results.js";
+/** The keys that a search knows; those of an experiment with a schema are its own. */
+export interface RunKeys {
+    readonly metrics: string;
+    readonly params: string;
+}
+/** A condition that runs match. Combine it with others by `and`, `or` and `not`. */
+export declare class Condition {
+    /** Both match. */
+    and(other: Condition): Condition;
+    /** At least one matches. */
+    or(other: Condition): Condition;
+    /** Inverts the operators: what a run does not have still does not match. */
+    not(): Condition;
+}
+/** A column that runs are ordered by. */
+export declare class Order {
+}
+/** Something runs are ordered by. */
+export declare class RunColumn {
+    /** The smallest first. What is missing comes last. */
+    asc(): Order;
+    /** The largest first. What is missing comes last. */
+    desc(): Order;
+}
+/** A number of runs: the latest value of a metric, a time, or `duration` in milliseconds. */
+export declare class NumberField extends RunColumn {
+    eq(value: number | Date): Condition;
+    ne(value: number | Date): Condition;
+    lt(value: number | Date): Condition;
+    lte(value: number | Date): Condition;
+    gt(value: number | Date): Condition;
+    gte(value: number | Date): Condition;
+}
+/** A text of runs: a param, a tag, or an attribute such as `status`. */
+export declare class TextField extends RunColumn {
+    eq(value: string): Condition;
+    ne(value: string): Condition;
+    /** Matches a pattern with `%` (any characters) and `_` (one character). */
+    like(pattern: string): Condition;
+    /** Like `like`, whether letters are capital or small. */
+    ilike(pattern: string): Condition;
+    in(values: readonly string[]): Condition;
+}
+/** A param or tag of runs, which a run may lack. */
+export declare class KeyedText extends TextField {
+    /** Runs that lack it. */
+    isNull(): Condition;
+    /** Runs that have it. */
+    isNotNull(): Condition;
+}
+/** The fields of runs, as a search compares and orders them. */
+export declare class RunFields<K extends RunKeys = RunKeys> {
+    /** The latest value of a metric. */
+    metric(key: K["metrics"]): NumberField;
+    param(key: K["params"]): KeyedText;
+    tag(key: string): KeyedText;
+    get status(): TextField;
+    get runName(): TextField;
+    get runId(): TextField;
+    get userId(): TextField;
+    get startTime(): NumberField;
+    get endTime(): NumberField;
+    /** From start to end, in milliseconds; open runs have none. */
+    get duration(): NumberField;
+}
+/** Runs of some experiments, to be narrowed down and ordered. Each method returns a new search. */
+export declare class RunSearch<K extends RunKeys = RunKeys> extends Results<MlflowRun> {
+    /**
+     * Only runs that match: a text in MLflow's search language, or a function that builds the condition. Several calls
+     * must all match.
+     * @throws PulseError `INVALID_FILTER` that points at the mistake in a text.
+     */
+    where(condition: string | ((run: RunFields<K>) => Condition)): RunSearch<K>;
+    /**
+     * Orders the runs: by texts such as `"metrics.loss DESC"`, or by a function. Further calls order those that are equal
+     * before. @default the latest start first
+     * @throws PulseError `INVALID_FILTER`
+     */
+    orderBy(...columns: readonly (string | ((run: RunFields<K>) => Order | readonly Order[]))[]): RunSearch<K>;
+    /** At most this many runs. */
+    limit(maxResults: number): RunSearch<K>;
+    /** Which runs are listed. @default "active" */
+    view(viewType: ViewType): RunSearch<K>;
+}
+
 // config/options.d.ts
 import type { Logger } from "../base/diagnostics.js";
 import type { Redactor } from "../base/text/redact.js";
@@ -1202,9 +1545,12 @@ export interface TrackingStore {
 }
 
 // decorators/define-experiment.d.ts
+import type { MlflowRun } from "../base/entities.js";
 import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../capture/check.js";
 import type { LogMetricOptions, Selector, SelectorFunction, Untyped } from "../capture/selector.js";
 import type { Scalar } from "../capture/type-paths.js";
+import { MlflowClient } from "../client/mlflow-client.js";
+import type { RunSearch } from "../client/run-search.js";
 import { type MetricSchema } from "../run/metrics/schema.js";
 import type { PathOptions, StartOptions, WithRunOptions } from "../run/options.js";
 import type { Run } from "../run/run.js";
@@ -1251,6 +1597,13 @@ export interface TypedRun<M extends string, P extends Record<string, ParamKind>>
         readonly [key in keyof P]?: ParamValue<P[key]>;
     }): void;
 }
+/** Options of `bestRun`. */
+export interface BestRunOptions {
+    /** @default "last" */
+    readonly by?: "last" | "min" | "max" | undefined;
+    /** Where to search. @default the default tracker's store */
+    readonly client?: MlflowClient | undefined;
+}
 /** The decorators and functions of one experiment, typed with its metrics and params. */
 export interface DefinedExperiment<M extends Record<string, MetricSchema>, P extends Record<string, ParamKind>> {
     readonly name: string;
@@ -1273,6 +1626,21 @@ export interface DefinedExperiment<M extends Record<string, MetricSchema>, P ext
     startRun(options?: Omit<StartOptions, "experiment">): TypedRun<keyof M & string, P>;
     /** The current run, if it belongs to this experiment. */
     currentRun(): TypedRun<keyof M & string, P> | undefined;
+    /**
+     * Searches the runs of this experiment, with its own keys.
+     * @param client where to search. @default the default tracker's store
+     */
+    runs(client?: MlflowClient): RunSearch<{
+        metrics: keyof M & string;
+        params: keyof P & string;
+    }>;
+    /**
+     * Returns the run with the best value of a metric by the goal of its schema; undefined if no run has it.
+     * `by` says which value of each run counts: its last, or the lowest or highest it ever had, for which each run's
+     * history is summed up.
+     * @throws (rejects) PulseError `INVALID_OPTION` for a metric without a goal; and what a search rejects with
+     */
+    bestRun(metric: keyof M & string, options?: BestRunOptions): Promise<MlflowRun | undefined>;
 }
 /**
  * Defines what the runs of an experiment log. Its keys become types, units and goals become tags of each run, and
@@ -1610,7 +1978,7 @@ export type { FolderOptions } from "./run/files/files-in.js";
 export type { ImageOptions, ImageSource, PixelImage } from "./run/files/image.js";
 export type { TableRows } from "./run/files/table.js";
 export type { Dataset, InputOptions } from "./run/inputs.js";
-export { type DefinedExperiment, defineExperiment, type ExperimentSchema, type ParamKind, type TypedRun, } from "./decorators/define-experiment.js";
+export { type BestRunOptions, type DefinedExperiment, defineExperiment, type ExperimentSchema, type ParamKind, type TypedRun, } from "./decorators/define-experiment.js";
 export type { MetricSchema } from "./run/metrics/schema.js";
 export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/selector.js";
 export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
@@ -1620,6 +1988,11 @@ export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOp
 export { configure, createTracker, defaultTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker, type TrackerSettings, } from "./tracker.js";
 export type { TrackerEvents } from "./base/events.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
+export { MlflowClient } from "./client/mlflow-client.js";
+export type { ClientOptions, CreateExperimentOptions, DownloadArtifactsOptions, ExperimentQuery, HistoryOptions, RunRef, RunsQuery, RunUpdate, } from "./client/client-options.js";
+export type { Results } from "./client/results.js";
+export type { Condition, KeyedText, NumberField, Order, RunColumn, RunFields, RunKeys, RunSearch, TextField, } from "./client/run-search.js";
+export type { MetricPoint, MetricSummary, MlflowExperiment, MlflowRun, RunStatus, ViewType } from "./base/entities.js";
 export type { ArtifactsOptions, Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, S3Credentials, TlsOptions, } from "./config/options.js";
 export type { RunContext } from "./context/scope-storage.js";
 export type { Logger, Stats } from "./base/diagnostics.js";

@@ -19,6 +19,7 @@ export const ENTRIES = [
       "LogMetric",
       "LogParam",
       "LogTag",
+      "MlflowClient",
       "MlflowError",
       "PulseError",
       "TrackedExperiment",

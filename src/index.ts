@@ -56,17 +56,17 @@ export type { TrackerEvents } from "./base/events.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 
 // Reading what is stored
-export {
-  type ClientOptions,
-  type CreateExperimentOptions,
-  type DownloadArtifactsOptions,
-  type ExperimentQuery,
-  type HistoryOptions,
-  MlflowClient,
-  type RunRef,
-  type RunsQuery,
-  type RunUpdate,
-} from "./client/mlflow-client.js";
+export { MlflowClient } from "./client/mlflow-client.js";
+export type {
+  ClientOptions,
+  CreateExperimentOptions,
+  DownloadArtifactsOptions,
+  ExperimentQuery,
+  HistoryOptions,
+  RunRef,
+  RunsQuery,
+  RunUpdate,
+} from "./client/client-options.js";
 export type { Results } from "./client/results.js";
 export type {
   Condition,

@@ -1,7 +1,7 @@
-import type { Metric, MetricSummary, MlflowExperiment, MlflowRun, TerminalStatus, ViewType } from "../base/entities.js";
+import type { Metric, MetricSummary, MlflowExperiment, MlflowRun } from "../base/entities.js";
 import { PulseError } from "../base/errors.js";
 import { type Check, checkOptions, needFunction, wrongInput } from "../base/wrong-input.js";
-import { checkConfig, type PulseConfig } from "../config/options.js";
+import { checkConfig } from "../config/options.js";
 import { resolveConfig } from "../config/resolve.js";
 import type { ArtifactInfo } from "../contracts/artifact-repository.js";
 import type { Run } from "../run/run.js";
@@ -10,103 +10,27 @@ import { parseFilter } from "../search/filter.js";
 import { EXPERIMENTS } from "../search/identifiers.js";
 import { parseOrder } from "../search/order.js";
 import { openConfigured } from "../stores/registry.js";
-import { defaultTracker, type Tracker } from "../tracker.js";
-import type { DownloadRequest, OpenedClient, Source } from "./opened-client.js";
+import { defaultTracker } from "../tracker.js";
+import {
+  ANY_TEXT,
+  type ClientOptions,
+  type CreateExperimentOptions,
+  type DownloadArtifactsOptions,
+  EXPERIMENT_QUERY,
+  type ExperimentQuery,
+  type HistoryOptions,
+  RUNS_QUERY,
+  type RunRef,
+  type RunsQuery,
+  type RunUpdate,
+  STATUS,
+  TAGS,
+  TEXT,
+  TRACKER,
+} from "./client-options.js";
+import type { OpenedClient, Source } from "./opened-client.js";
 import { Results } from "./results.js";
 import { ALL_RUNS, type RunKeys, type RunPages, RunSearch } from "./run-search.js";
-
-/** A run: its id in the store, a run of this process, or one that was found. */
-export type RunRef = string | Run | Pick<MlflowRun, "runId">;
-
-/** Where a client reads from. */
-export interface ClientOptions extends Pick<PulseConfig, "auth" | "headers" | "tls" | "workspace"> {
-  /** As in `configure`. @default the default tracker's store; its configured URI if other options are given */
-  readonly trackingUri?: string | undefined;
-  /** Reads what this tracker stores, and flushes it before each read: one reads what one wrote. */
-  readonly tracker?: Tracker | undefined;
-}
-
-/** A search for experiments. */
-export interface ExperimentQuery {
-  /** In MLflow's search language: `name LIKE 'Pulse%' AND tags.team = 'ml'`. @default all */
-  readonly filter?: string | undefined;
-  /** Columns such as `"name DESC"`. @default the latest creation first */
-  readonly orderBy?: readonly string[] | undefined;
-  /** @default "active" */
-  readonly viewType?: ViewType | undefined;
-  /** At most this many results; also the size of a page. @default all, 1,000 a page */
-  readonly maxResults?: number | undefined;
-}
-
-/** A search for runs. */
-export interface RunsQuery extends ExperimentQuery {
-  /** @default all active experiments, if no names are given either */
-  readonly experimentIds?: readonly string[] | undefined;
-  readonly experimentNames?: readonly string[] | undefined;
-  /** In MLflow's search language: `metrics.loss < 0.2 AND params.lr = '0.1'`. @default all */
-  readonly filter?: string | undefined;
-  /** Columns such as `"metrics.loss DESC"`. @default the latest start first */
-  readonly orderBy?: readonly string[] | undefined;
-}
-
-/** Options of `createExperiment`. */
-export interface CreateExperimentOptions {
-  /** Where the files of its runs go, a URI. @default the store decides */
-  readonly artifactLocation?: string | undefined;
-  readonly tags?: Readonly<Record<string, string>> | undefined;
-}
-
-/** Options of `getMetricHistory`. */
-export interface HistoryOptions {
-  /**
-   * At most this many points, at least 4. The highest and lowest of each part of the history stay, at their own steps.
-   * @default all
-   */
-  readonly maxPoints?: number | undefined;
-}
-
-/** Options of `updateRun`. */
-export interface RunUpdate {
-  /** An end status also sets the end time. */
-  readonly status?: "RUNNING" | TerminalStatus | undefined;
-  readonly runName?: string | undefined;
-}
-
-/** Options of `downloadArtifacts`. */
-export interface DownloadArtifactsOptions extends DownloadRequest {
-  /** A file or folder of the run. @default everything */
-  readonly path?: string | undefined;
-  /** The local folder to write into. */
-  readonly to: string;
-  /** Called on progress with a file and how many bytes of it are there. */
-  readonly onProgress?: ((file: ArtifactInfo, bytes: number) => void) | undefined;
-  /** Stops the download; the next one goes on where it ended. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-const TEXT: Check = ["a non-empty text", (value) => typeof value === "string" && value !== ""];
-const TEXTS: Check = [
-  "a list of texts",
-  (value) => Array.isArray(value) && value.every((each) => typeof each === "string"),
-];
-const ANY_TEXT: Check = ["a text", (value) => typeof value === "string"];
-const VIEW: Check = ['"active", "deleted" or "all"', (value) => ["active", "deleted", "all"].includes(value as string)];
-const COUNT: Check = ["an integer, 1 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 1];
-const TAGS: Check = [
-  "an object of texts",
-  (value) =>
-    typeof value === "object" && value !== null && Object.values(value).every((each) => typeof each === "string"),
-];
-const STATUS: Check = [
-  '"RUNNING", "FINISHED", "FAILED" or "KILLED"',
-  (value) => ["RUNNING", "FINISHED", "FAILED", "KILLED"].includes(value as string),
-];
-const EXPERIMENT_QUERY = { filter: ANY_TEXT, orderBy: TEXTS, viewType: VIEW, maxResults: COUNT };
-const RUNS_QUERY = { ...EXPERIMENT_QUERY, experimentIds: TEXTS, experimentNames: TEXTS };
-const TRACKER: Check = [
-  "a tracker of createTracker() or defaultTracker()",
-  (value) => typeof value === "object" && value !== null && "recorder" in value,
-];
 
 /**
  * Reads and administers runs and experiments, on every store: a server, an SQLite file, an `mlruns` folder, or memory.

@@ -22,6 +22,7 @@ import type { ReadyStore } from "../contracts/tracking-store.js";
 import { EVERYTHING, parseFilter } from "../search/filter.js";
 import { EXPERIMENTS, RUNS } from "../search/identifiers.js";
 import { parseOrder, wholeOrder } from "../search/order.js";
+import type { DownloadArtifactsOptions } from "./client-options.js";
 import { MAX_PAGE } from "./results.js";
 import type { RunQuery } from "./run-search.js";
 
@@ -30,7 +31,7 @@ const WIDTH = 4;
 /** Larger files are not loaded into memory. */
 const MAX_LOADED = 256 * 1024 * 1024;
 
-/** What a client reads from. */
+/** @internal What a client reads from. */
 export interface Source {
   readonly store: ReadyStore;
   readonly config: ResolvedConfig;
@@ -40,15 +41,7 @@ export interface Source {
   readonly release: () => Promise<void>;
 }
 
-/** Options of a download through the client. */
-export interface DownloadRequest {
-  readonly path?: string | undefined;
-  readonly to: string;
-  readonly onProgress?: ((file: ArtifactInfo, bytes: number) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** What `MlflowClient` does once it is used. */
+/** @internal What `MlflowClient` does once it is used. */
 export class OpenedClient {
   readonly #source: Source;
   readonly #reader: StoreReader;
@@ -181,7 +174,10 @@ export class OpenedClient {
     ]);
   }
 
-  async downloadArtifacts(runId: string, { path = "", to, onProgress, signal }: DownloadRequest): Promise<string> {
+  async downloadArtifacts(
+    runId: string,
+    { path = "", to, onProgress, signal }: DownloadArtifactsOptions,
+  ): Promise<string> {
     return this.#withArtifacts(runId, (repository) =>
       download(repository, path === "" ? "" : artifactPath(path), to, { onProgress, signal }),
     );

@@ -4,10 +4,10 @@ import type { Page } from "../contracts/store-reader.js";
 
 /** How many results are read at once where that is not said. */
 const PAGE = 1_000;
-/** What MLflow's servers return at once. */
+/** @internal What MLflow's servers return at once. */
 export const MAX_PAGE = 50_000;
 
-/** Reads one page. */
+/** @internal Reads one page. */
 export type PageReader<T> = (maxResults: number, pageToken: string | undefined) => Promise<Page<T>>;
 
 /**
@@ -74,7 +74,7 @@ export class Results<T> implements AsyncIterable<T> {
   }
 }
 
-/** @throws PulseError `INVALID_OPTION` */
+/** @internal @throws PulseError `INVALID_OPTION` */
 export function needCount(user: string, name: string, value: unknown, most: number = Number.MAX_SAFE_INTEGER): void {
   if (Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= most) return;
   const upTo = most === Number.MAX_SAFE_INTEGER ? "1 or more" : `from 1 to ${most.toLocaleString("en")}`;

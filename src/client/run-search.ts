@@ -53,7 +53,9 @@ export class Order {
 
 /** Something runs are ordered by. */
 export class RunColumn {
+  /** @internal */
   protected readonly entity: Exclude<Entity, "dataset">;
+  /** @internal */
   protected readonly key: string;
 
   /** @internal */
@@ -186,7 +188,7 @@ export class RunFields<K extends RunKeys = RunKeys> {
   }
 }
 
-/** What a search for runs asks for. */
+/** @internal What a search for runs asks for. */
 export interface RunQuery {
   readonly experimentNames: readonly string[];
   readonly experimentIds: readonly string[];
@@ -197,7 +199,7 @@ export interface RunQuery {
   readonly maxResults: number;
 }
 
-/** Reads a page of a search for runs. */
+/** @internal Reads a page of a search for runs. */
 export type RunPages = (query: RunQuery) => ConstructorParameters<typeof Results<MlflowRun>>[0];
 
 /** @internal */
@@ -283,7 +285,7 @@ export class RunSearch<K extends RunKeys = RunKeys> extends Results<MlflowRun> {
   }
 }
 
-/** @throws PulseError `INVALID_OPTION` */
+/** @internal @throws PulseError `INVALID_OPTION` */
 export function needView(user: string, viewType: unknown): ViewType {
   if (viewType === "active" || viewType === "deleted" || viewType === "all") return viewType;
   throw wrongInput(user, "viewType", '"active", "deleted" or "all"', viewType);

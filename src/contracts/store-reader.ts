@@ -11,14 +11,14 @@ import { PulseError } from "../base/errors.js";
 import type { Filter } from "../search/filter.js";
 import type { OrderBy } from "../search/order.js";
 
-/** One page of a search. */
+/** @internal One page of a search. */
 export interface Page<T> {
   readonly items: readonly T[];
   /** Passed to the next call; undefined on the last page. */
   readonly nextPageToken: string | undefined;
 }
 
-/** A search, parsed. */
+/** @internal A search, parsed. */
 export interface Search {
   readonly filter: Filter;
   /** The filter as it was given; undefined if it was built. */
@@ -31,12 +31,12 @@ export interface Search {
   readonly pageToken: string | undefined;
 }
 
-/** A search for runs in some experiments. */
+/** @internal A search for runs in some experiments. */
 export interface RunSearch extends Search {
   readonly experimentIds: readonly string[];
 }
 
-/** A change of a run by an administrator. */
+/** @internal A change of a run by an administrator. */
 export type RunEdit =
   | { readonly kind: "setTag"; readonly tag: Tag }
   | { readonly kind: "deleteTag"; readonly key: string }
@@ -49,14 +49,14 @@ export type RunEdit =
   | { readonly kind: "delete" }
   | { readonly kind: "restore" };
 
-/** A change of an experiment by an administrator. */
+/** @internal A change of an experiment by an administrator. */
 export type ExperimentEdit =
   | { readonly kind: "rename"; readonly name: string }
   | { readonly kind: "setTag"; readonly tag: Tag }
   | { readonly kind: "delete" }
   | { readonly kind: "restore" };
 
-/** What a new experiment is made from. */
+/** @internal What a new experiment is made from. */
 export interface NewExperiment {
   readonly name: string;
   readonly artifactLocation: string | undefined;
@@ -64,7 +64,7 @@ export interface NewExperiment {
 }
 
 /**
- * Reads and administers what a store holds, for `MlflowClient`. Rejects with `RUN_NOT_FOUND` and `EXPERIMENT_NOT_FOUND`
+ * @internal Reads and administers what a store holds, for `MlflowClient`. Rejects with `RUN_NOT_FOUND` and `EXPERIMENT_NOT_FOUND`
  * if what is changed, or whose history is read, does not exist.
  */
 export interface StoreReader {
@@ -86,14 +86,14 @@ export interface StoreReader {
   close(): Promise<void>;
 }
 
-/** Creates the error for a run that a store does not have. */
+/** @internal Creates the error for a run that a store does not have. */
 export const noSuchRun = (runId: string, uri: string): PulseError =>
   new PulseError("RUN_NOT_FOUND", `There is no run ${JSON.stringify(runId)} in ${uri}.`);
 
-/** Creates the error for an experiment that a store does not have. */
+/** @internal Creates the error for an experiment that a store does not have. */
 export const noSuchExperiment = (experimentId: string, uri: string): PulseError =>
   new PulseError("EXPERIMENT_NOT_FOUND", `There is no experiment with id ${JSON.stringify(experimentId)} in ${uri}.`);
 
-/** Whether something is listed. */
+/** @internal Whether something is listed. */
 export const isListed = (viewType: ViewType, { lifecycleStage }: { readonly lifecycleStage: string }): boolean =>
   viewType === "all" || viewType === lifecycleStage;

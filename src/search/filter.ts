@@ -1,7 +1,7 @@
 import { type Entity, identifierOf, isNumeric, isTime, RUNS, type Searchable } from "./identifiers.js";
 import { fault, type Token, tokensOf } from "./tokens.js";
 
-/** A comparison operator. MLflow's language has no `NOT LIKE` and `NOT ILIKE`; they result from `NOT`. */
+/** @internal A comparison operator. MLflow's language has no `NOT LIKE` and `NOT ILIKE`; they result from `NOT`. */
 export type Operator =
   | "="
   | "!="
@@ -18,7 +18,7 @@ export type Operator =
   | "IS NULL"
   | "IS NOT NULL";
 
-/** One comparison; `value` is undefined for `IS NULL` and `IS NOT NULL`. */
+/** @internal One comparison; `value` is undefined for `IS NULL` and `IS NOT NULL`. */
 export interface Comparison {
   readonly kind: "comparison";
   readonly entity: Entity;
@@ -28,10 +28,10 @@ export interface Comparison {
   readonly value: number | string | readonly string[] | undefined;
 }
 
-/** A filter as a tree. `NOT` is not part of it, since it inverts operators. An empty `and` matches everything. */
+/** @internal A filter as a tree. `NOT` is not part of it, since it inverts operators. An empty `and` matches everything. */
 export type Filter = Comparison | { readonly kind: "and" | "or"; readonly of: readonly Filter[] };
 
-/** The filter that matches everything. */
+/** @internal The filter that matches everything. */
 export const EVERYTHING: Filter = { kind: "and", of: [] };
 
 const INVERSE: Readonly<Record<Operator, Operator>> = {
@@ -70,7 +70,7 @@ const MAX_TEXT = 12_500;
 const MAX_COMPARISONS = 1_000;
 
 /**
- * Parses a filter in MLflow's search language with this package's extensions: `OR`, `NOT`, parentheses, `IN` for all
+ * @internal Parses a filter in MLflow's search language with this package's extensions: `OR`, `NOT`, parentheses, `IN` for all
  * texts, the attribute `duration` (milliseconds), and times as texts (`'2026-11-01'` is UTC) or `now() - 2d`.
  * @param now milliseconds since the epoch, for `now()`
  * @throws PulseError `INVALID_FILTER` that points at the mistake.
@@ -289,7 +289,7 @@ class Parser {
   }
 }
 
-/** Inverts a filter for runs that have the keys it names. */
+/** @internal Inverts a filter for runs that have the keys it names. */
 export function inverse(filter: Filter): Filter {
   if (filter.kind === "comparison") return { ...filter, operator: INVERSE[filter.operator] };
   return { kind: filter.kind === "and" ? "or" : "and", of: filter.of.map(inverse) };

@@ -1,7 +1,7 @@
 import { nearest } from "../base/wrong-input.js";
 import { fault, type Token } from "./tokens.js";
 
-/** The part of a run that is compared. */
+/** @internal The part of a run that is compared. */
 export type Entity = "metric" | "param" | "tag" | "attribute" | "dataset";
 
 const ENTITIES: Readonly<Record<string, Entity>> = {
@@ -22,7 +22,7 @@ const ENTITIES: Readonly<Record<string, Entity>> = {
 };
 const DATASET_KEYS = ["name", "digest", "context"];
 
-/** What is searched, and the names that its filters and orders know. */
+/** @internal What is searched, and the names that its filters and orders know. */
 export interface Searchable {
   /** For messages. */
   readonly called: string;
@@ -33,7 +33,7 @@ export interface Searchable {
   readonly aliases: Readonly<Record<string, string>>;
 }
 
-/** Runs, as in MLflow; `duration` is this package's own. */
+/** @internal Runs, as in MLflow; `duration` is this package's own. */
 export const RUNS: Searchable = {
   called: "runs",
   entities: ["metric", "param", "tag", "attribute", "dataset"],
@@ -49,7 +49,7 @@ export const RUNS: Searchable = {
   },
 };
 
-/** Experiments, as in MLflow. */
+/** @internal Experiments, as in MLflow. */
 export const EXPERIMENTS: Searchable = {
   called: "experiments",
   entities: ["tag", "attribute"],
@@ -59,15 +59,15 @@ export const EXPERIMENTS: Searchable = {
   aliases: {},
 };
 
-/** Whether the values of a key are numbers. */
+/** @internal Whether the values of a key are numbers. */
 export const isNumeric = ({ numbers }: Searchable, entity: Entity, key: string): boolean =>
   entity === "metric" || (entity === "attribute" && numbers.includes(key));
 
-/** Whether the values of a key are times. */
+/** @internal Whether the values of a key are times. */
 export const isTime = ({ times }: Searchable, entity: Entity, key: string): boolean =>
   entity === "attribute" && times.includes(key);
 
-/** Parses a name as an entity and a key in it; without an entity, it is an attribute. */
+/** @internal Parses a name as an entity and a key in it; without an entity, it is an attribute. */
 export function identifierOf(
   of: Searchable,
   text: string,

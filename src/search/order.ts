@@ -2,7 +2,7 @@ import { PulseError } from "../base/errors.js";
 import { type Entity, identifierOf, RUNS, type Searchable } from "./identifiers.js";
 import { fault, tokensOf } from "./tokens.js";
 
-/** A column to order runs by. */
+/** @internal A column to order runs by. */
 export interface OrderBy {
   readonly entity: Exclude<Entity, "dataset">;
   readonly key: string;
@@ -10,7 +10,7 @@ export interface OrderBy {
 }
 
 /**
- * Parses the columns to order runs by, each a string such as `metrics.loss DESC`; ascending by default.
+ * @internal Parses the columns to order runs by, each a string such as `metrics.loss DESC`; ascending by default.
  * @throws PulseError `INVALID_FILTER` that points at the mistake.
  */
 export function parseOrder(columns: readonly string[], of: Searchable = RUNS): OrderBy[] {
@@ -42,7 +42,7 @@ function parseColumn(text: string, of: Searchable): OrderBy {
 const attribute = (key: string, ascending: boolean): OrderBy => ({ entity: "attribute", key, ascending });
 
 /**
- * Returns the whole order, in which no two are equal: MLflow's own order where none is given, and its columns for ties
+ * @internal Returns the whole order, in which no two are equal: MLflow's own order where none is given, and its columns for ties
  * behind a given one.
  */
 export function wholeOrder(orders: readonly OrderBy[], of: Searchable): readonly OrderBy[] {

@@ -1,6 +1,6 @@
 import { PulseError } from "../base/errors.js";
 
-/** A token of a filter or an order, and its position. */
+/** @internal A token of a filter or an order, and its position. */
 export interface Token {
   readonly kind: "word" | "text" | "number" | "operator" | "(" | ")" | "," | "end";
   /** As it is written. */
@@ -24,7 +24,7 @@ const NUMBER = /-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE]-?\d+)?(?![\p{L}\p{N}_.])/uy;
 const OPERATOR = /[=!<>]+|[+\-*/]/y;
 
 /**
- * Splits a filter or an order into tokens.
+ * @internal Splits a filter or an order into tokens.
  * @throws PulseError `INVALID_FILTER` that points at what cannot be read.
  */
 export function tokensOf(text: string): Token[] {
@@ -65,7 +65,7 @@ export function tokensOf(text: string): Token[] {
   return tokens;
 }
 
-/** Makes the error that points at a place of a filter. */
+/** @internal Makes the error that points at a place of a filter. */
 export function fault(text: string, at: number, what: string): PulseError {
   const from = Math.max(0, at - SHOWN);
   const before = `${from > 0 ? "…" : ""}${text.slice(from, at)}`;
