@@ -4,7 +4,11 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { systemClock } from "../../src/base/clock.js";
 import { MlflowClient } from "../../src/client/mlflow-client.js";
+import { type Filter, parseFilter } from "../../src/search/filter.js";
+import { RUNS } from "../../src/search/identifiers.js";
+import { parseOrder, wholeOrder } from "../../src/search/order.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
+import { runTables, orderOf as sqlOrder, whereOf } from "../../src/stores/sql/search-sql.js";
 import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
 import { trackerOn } from "../../src/tracker.js";
 import { tempFolder } from "../support/folders.js";
@@ -152,4 +156,54 @@ test("a process may exit while a file is read", async () => {
     const { status, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", program(ms)]);
     assert.deepEqual([status, stderr.toString()], [3, ""], `after ${ms} ms`);
   }
+});
+
+test("no text of a user ever stands in SQL", () => {
+  const random = new Random(5);
+  const marked = (filter: Filter): Filter =>
+    filter.kind === "comparison"
+      ? {
+          ...filter,
+          key: filter.entity === "attribute" || filter.entity === "dataset" ? filter.key : `MARK'"\`; ${filter.key}`,
+          value:
+            typeof filter.value === "string"
+              ? `MARK'; ${filter.value}`
+              : typeof filter.value === "object"
+                ? filter.value.map((each) => `MARK"${each}`)
+                : filter.value,
+        }
+      : { ...filter, of: filter.of.map(marked) };
+  for (let i = 0; i < 300; i++) {
+    const filter = marked(parseFilter(extendedFilterOf(random), 0));
+    const orders = wholeOrder(parseOrder(orderOf(random)), RUNS).map((order) =>
+      order.entity === "attribute" ? order : { ...order, key: `MARK' ${order.key}` },
+    );
+    const cursor = orders.map(() => "MARK");
+    const tables = runTables(true);
+    const { joins, orderBy, after } = sqlOrder(orders, tables, cursor);
+    const { sql, values } = whereOf(filter, tables);
+    assert.doesNotMatch([sql, joins.sql, orderBy, after.sql].join(" "), /MARK/);
+    for (const piece of [{ sql, values }, joins, after])
+      assert.equal(piece.sql.split("?").length - 1, piece.values.length, piece.sql);
+  }
+});
+
+test("filters as large as allowed are answered, larger ones refused", async () => {
+  const { sqlite, memory, close } = await both(new Random(6), 40);
+  const most = Array.from({ length: 999 }, (_, i) => `metrics.loss != ${i}.5 ${i % 3 === 0 ? "AND" : "OR"}`).join(" ");
+  const long = `params.acc LIKE '${"%a".repeat(6_000)}' OR tags.loss = '${"x".repeat(12_000)}'`;
+  for (const filter of [`${most} metrics.acc > 0`, long, `NOT (${most} metrics.acc > 0)`]) {
+    const ids = async (client: MlflowClient): Promise<string[]> =>
+      (await client.searchRuns({ filter }).toArray()).map(({ runId }) => runId);
+    assert.deepEqual(await ids(sqlite), await ids(memory));
+  }
+  for (const filter of [
+    `params.a = '${"x".repeat(13_000)}'`,
+    `${most} metrics.acc > 0 OR metrics.acc > 1`,
+    "x".repeat(1_000_001),
+  ])
+    assert.throws(() => sqlite.searchRuns({ filter }), { code: "INVALID_FILTER" });
+  for (const pageToken of ["' OR 1=1 --", "W10=", Buffer.from('["x",[1,2]]').toString("base64url")])
+    await assert.rejects(sqlite.searchRuns().page({ pageToken }), { code: "INVALID_OPTION" });
+  await close();
 });
