@@ -82,7 +82,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   browser: ["index.ts"],
   // What the command line and the test tracker use beyond the entry.
-  inner: ["artifacts", "capture", "config", "recorder", "run", "stores", "tracker.ts"],
+  inner: ["artifacts", "capture", "client", "config", "recorder", "run", "search", "stores", "tracker.ts"],
   cli: ["base", "contracts", "inner"],
   testing: ["base", "contracts", "index.ts", "inner"],
   integrations: ["base", "index.ts"],

@@ -1,111 +1,8 @@
 import { parseArgs } from "node:util";
+import type { ViewType } from "../base/entities.js";
 import { nearest, shownValue } from "../base/wrong-input.js";
-
-/** Options of the commands. */
-const OPTIONS = {
-  uri: { type: "string", value: "tracking URI" },
-  timeout: { type: "string", value: "seconds" },
-  to: { type: "string", value: "folder" },
-  recursive: { type: "boolean", short: "r" },
-  watch: { type: "boolean" },
-  write: { type: "boolean" },
-  "set-aside": { type: "boolean" },
-  yes: { type: "boolean", short: "y" },
-  json: { type: "boolean" },
-  help: { type: "boolean", short: "h" },
-  version: { type: "boolean", short: "v" },
-} as const;
-
-type OptionName = keyof typeof OPTIONS;
-
-/** A command: its help in one line and in full, and what each option means for it. */
-interface CommandHelp {
-  /** Arguments besides options. Optional ones are in brackets. @default none */
-  readonly args?: readonly string[];
-  readonly line: string;
-  readonly text: string;
-  readonly options: Partial<Record<OptionName, string>>;
-  readonly codes: string;
-}
-
-const JSON_OPTION = { json: "one JSON document on standard output" };
-
-type Name = "status" | "sync" | "doctor" | "discard" | "artifacts list" | "artifacts download";
-
-const OF_A_RUN = ["RUN", "[PATH]"];
-const RUN_TEXT =
-  "RUN is the run's id, as shown on its page. Its store says where its files are; the same limits apply to what a server may name there as for logging.";
-
-const COMMANDS: Record<Name, CommandHelp> = {
-  status: {
-    line: "what is kept on disk, for every tracking URI",
-    text: "Shows the outboxes: the changes and files that wait in each, how old they are, what is set aside and why, and which outboxes running programs hold.",
-    options: { uri: "only what is kept for this URI", ...JSON_OPTION },
-    codes: "0 shown; 2 it cannot be read because the SQLite driver is missing",
-  },
-  sync: {
-    line: "delivers what is kept to the configured tracking URI",
-    text: "Delivers the changes and files that earlier programs left for a tracking URI, and tries once more what was set aside. Runs they left open end FAILED.\nIf the server is unreachable, waits for it; if waiting cannot help (credentials, a certificate, an address without MLflow), gives up after a few seconds.",
-    options: {
-      uri: "delivers what is kept for this URI instead of the configured one",
-      timeout:
-        "gives up after this time; without it, goes on until only what is set aside is left, or something must be fixed first",
-      watch: "keeps delivering, new outboxes too, until it is interrupted",
-      ...JSON_OPTION,
-    },
-    codes:
-      "0 nothing is left; 2 something is left: the server is unavailable or has refused it (files it never accepts are left out), or it is for other URIs and none is configured",
-  },
-  doctor: {
-    line: "checks the configuration, the store and what waits, and says what to do",
-    text: "Shows each setting with its origin, checks the store and the SQLite driver, and counts what waits and what is set aside.",
-    options: {
-      uri: "checks this URI instead of the configured one",
-      write: 'also writes a run into experiment "pulse-mlflow doctor" and deletes it again',
-      ...JSON_OPTION,
-    },
-    codes: "0 there is nothing to do; 2 there is",
-  },
-  discard: {
-    line: "throws away what is kept on disk, after asking",
-    text: "Lists what would be thrown away and asks. Never touches what running programs hold, or files of another version of this package.",
-    options: {
-      uri: "only what is kept for this URI",
-      "set-aside": "only what is set aside; what waits stays",
-      yes: "does not ask",
-      ...JSON_OPTION,
-    },
-    codes: "0 done, or there was nothing; 2 not done: the answer was no, or a program has taken it meanwhile",
-  },
-  "artifacts list": {
-    args: OF_A_RUN,
-    line: "the files of a run",
-    text: `Lists the files logged in a run, with their sizes; folders end with /.\n${RUN_TEXT} PATH is a folder or file of the run.`,
-    options: {
-      uri: "looks there instead of at the configured URI",
-      recursive: "also the files in folders",
-      ...JSON_OPTION,
-    },
-    codes: "0 shown, even if there are none",
-  },
-  "artifacts download": {
-    args: OF_A_RUN,
-    line: "downloads files of a run",
-    text: `Downloads a file or folder of a run, or all its files, to the same path in a local folder. A file appears once it is complete;\nafter an interruption the same command continues where it ended. Nothing is written outside that folder.\n${RUN_TEXT}`,
-    options: {
-      uri: "looks there instead of at the configured URI",
-      to: "the folder to write to instead of the working folder; created if it is missing",
-      ...JSON_OPTION,
-    },
-    codes:
-      "0 complete; 2 interrupted, the store is unavailable or the disk full (the same command continues from there), or something was refused",
-  },
-};
-
-/** A command. Commands of two words form a group, named by the first word. */
-export type CommandName = Name;
-
-const NAMES = Object.keys(COMMANDS) as readonly CommandName[];
+import { COMMANDS, type CommandName, NAMES, OPTIONS, type OptionName, usageOf } from "./commands.js";
+import type { Format } from "./table.js";
 
 /** The parsed command line. */
 export interface Asked {
@@ -120,8 +17,18 @@ export interface Asked {
   readonly uri: string | undefined;
   readonly timeoutMs: number | undefined;
   readonly to: string | undefined;
+  readonly filter: string | undefined;
+  /** The columns to sort by, in the order they were given. */
+  readonly sort: readonly string[];
+  /** The columns to show; undefined if the command decides. */
+  readonly columns: readonly string[] | undefined;
+  readonly limit: number | undefined;
+  readonly by: "last" | "min" | "max" | undefined;
+  readonly goal: "min" | "max" | undefined;
+  readonly viewType: ViewType;
+  readonly format: Format;
   /** Whether one of the other options was given. */
-  readonly has: (name: "watch" | "write" | "set-aside" | "yes" | "recursive" | "json") => boolean;
+  readonly has: (name: "watch" | "write" | "set-aside" | "yes" | "recursive" | "print") => boolean;
 }
 
 /**
@@ -140,18 +47,24 @@ export function readArguments(args: readonly string[]): Asked {
   const words = tokens.flatMap((token) => (token.kind === "positional" ? [token.value] : []));
   const isHelp = words[0] === "help";
   const { command, group, args: given } = commandOf(isHelp ? words.slice(1) : words);
-  const values = new Map<string, string | true>();
+  const values = new Map<string, readonly (string | true)[]>();
   for (const token of tokens) {
     if (token.kind !== "option") continue;
     const value = valueIn(token, command);
-    if (value !== true && values.has(token.name)) throw new Error(`${token.rawName} was given twice.`);
-    values.set(token.name, value);
+    const before = values.get(token.name) ?? [];
+    if (value !== true && before.length > 0 && !("several" in OPTIONS[token.name as OptionName]))
+      throw new Error(`${token.rawName} was given twice.`);
+    values.set(token.name, [...before, value]);
   }
   const help = isHelp || values.has("help");
   // Checked after the options: the value of a misspelt option must not be reported as an argument.
   if (!help && !values.has("version")) checkArguments(command, group, given);
-  const timeout = values.get("timeout");
-  const text = (name: OptionName): string | undefined => (values.has(name) ? String(values.get(name)) : undefined);
+  const texts = (name: OptionName): string[] => (values.get(name) ?? []).map(String);
+  const text = (name: OptionName): string | undefined => texts(name)[0];
+  const timeout = text("timeout");
+  const limit = text("limit");
+  const only = <T extends OptionName>(...names: readonly T[]): T | undefined =>
+    oneOf(names.filter((name) => values.has(name)));
   return {
     command,
     topic: command === undefined ? group : [command],
@@ -159,8 +72,16 @@ export function readArguments(args: readonly string[]): Asked {
     help,
     version: values.has("version"),
     uri: text("uri"),
-    timeoutMs: timeout === undefined ? undefined : seconds(String(timeout)),
+    timeoutMs: timeout === undefined ? undefined : seconds(timeout),
     to: text("to"),
+    filter: text("filter"),
+    sort: texts("sort"),
+    columns: values.has("columns") ? texts("columns").flatMap(listed) : undefined,
+    limit: limit === undefined ? undefined : count("--limit", limit),
+    by: choice("--by", text("by"), ["last", "min", "max"]),
+    goal: choice("--goal", text("goal"), ["min", "max"]),
+    viewType: only("deleted", "all") ?? "active",
+    format: only("json", "csv", "md") ?? "text",
     has: (name) => values.has(name),
   };
 }
@@ -214,14 +135,22 @@ function checkArguments(
   }
   const { args = [] } = COMMANDS[command];
   const missing = args.slice(given.length).find((name) => !name.startsWith("["));
-  const blank = args.find((_, i) => given[i]?.trim() === "");
-  if (missing !== undefined || blank !== undefined)
-    throw new Error(`${command} needs ${missing ?? blank}, a run's id: npx pulse-mlflow ${usageOf(command)}.`);
-  const extra = given[args.length];
+  const at = given.findIndex((each) => each.trim() === "");
+  const needed = missing ?? (at < 0 ? undefined : args[Math.min(at, args.length - 1)]);
+  if (needed !== undefined)
+    throw new Error(
+      `${command} needs ${needed}, ${MEANINGS[needed] ?? "not a blank"}: npx pulse-mlflow ${usageOf(command)}.`,
+    );
+  const extra = args.at(-1)?.endsWith("…]") ? undefined : given[args.length];
   if (extra !== undefined) throw new Error(`${command} takes no further argument, got ${shownValue(extra)}.`);
 }
 
-const usageOf = (command: CommandName): string => [command, ...(COMMANDS[command].args ?? [])].join(" ");
+/** What the arguments are. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  RUN: "a run's id or name",
+  METRIC: "the name of a metric",
+  EXPERIMENT: "an experiment's name or id",
+};
 
 interface OptionToken {
   readonly name: string;
@@ -251,7 +180,7 @@ function valueIn({ name, rawName, value, inlineValue }: OptionToken, command: Co
     if (inlineValue) throw new Error(`${rawName} takes no value, got ${shownValue(value)}.`);
     return true;
   }
-  if (value === undefined || value.trim() === "" || (!inlineValue && /^-\D/.test(value)))
+  if (value === undefined || value.trim() === "" || (!inlineValue && name !== "sort" && /^-\D/.test(value)))
     throw new Error(`${rawName} needs a value: ${rawName} <${option.value}>.`);
   return value;
 }
@@ -263,64 +192,30 @@ function seconds(text: string): number {
   return value * 1_000;
 }
 
-/** Returns the help for some commands or for all. */
-export function helpText(topic: readonly CommandName[] | undefined): string {
-  return topic === undefined ? HELP : topic.map(helpOf).join("\n");
+function count(option: string, text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw new Error(`${option}: expected an integer, 1 or more, got ${shownValue(text)}.`);
 }
 
-function helpOf(command: CommandName): string {
-  const { text, options, codes } = COMMANDS[command];
-  return `pulse-mlflow ${command}: ${COMMANDS[command].line}
-
-Usage
-  npx pulse-mlflow ${usageOf(command)} [options]
-
-${text}
-
-Options
-${Object.entries(options)
-  .map(([name, meaning]) => optionLine(name as OptionName, meaning))
-  .join("\n")}
-  -h, --help
-
-Exit codes
-  ${codes}; 1 an error
-`;
+function choice<T extends string>(option: string, text: string | undefined, choices: readonly T[]): T | undefined {
+  if (text === undefined) return undefined;
+  const found = choices.find((each) => each === text);
+  if (found !== undefined) return found;
+  const meant = nearest(text, choices);
+  const hint = meant === undefined ? "" : ` Did you mean ${meant}?`;
+  throw new Error(`${option}: expected ${choices.join(", ")}, got ${shownValue(text)}.${hint}`);
 }
 
-function optionLine(name: OptionName, meaning: string): string {
-  const option = OPTIONS[name];
-  const short = "short" in option ? `-${option.short}, ` : "";
-  const value = "value" in option ? ` <${option.value}>` : "";
-  return `  ${`${short}--${name}${value}`.padEnd(24)} ${meaning}`;
+/** Returns the one of some options that exclude each other. */
+function oneOf<T extends string>(given: readonly T[]): T | undefined {
+  if (given.length <= 1) return given[0];
+  throw new Error(`${given.map((name) => `--${name}`).join(" and ")} exclude each other; give one of them.`);
 }
 
-const HELP = `pulse-mlflow: shows, delivers or discards what is recorded but not delivered yet, and reads the files of runs.
-
-Usage
-${NAMES.map((name) => `  npx pulse-mlflow ${usageOf(name).padEnd(31)} ${COMMANDS[name].line}`).join("\n")}
-
-Options
-  --uri <tracking URI>     instead of the configured one; for status and discard: only what is kept for this URI
-  --json                   one JSON document on standard output
-  -h, --help               also for one command: npx pulse-mlflow sync --help
-  -v, --version
-
-A change is a run's start or end, a metric value, a param, a tag or a dataset. Files are counted separately.
-
-The configuration is the one of a program started in this folder: pulse-mlflow.config.json, then MLFLOW_TRACKING_URI and
-the other variables of Python's client. Credentials go to that URI and nowhere else; those of the environment to
-MLFLOW_TRACKING_URI, and to --uri when it is the same server or MLFLOW_TRACKING_URI is not set; never to a URI of the file.
-
-Exit codes
-  0  done: nothing is left, all is well
-  2  something is left, or there is something to do
-  1  an error: a wrong argument or configuration
-
-Examples
-  MLFLOW_TRACKING_URI=http://mlflow:5000 npx pulse-mlflow sync --timeout 60
-  npx pulse-mlflow status --json | jq '.uris[].outboxes[].changes'
-  npx pulse-mlflow discard --uri http://mlflow:5000 --set-aside
-  npx pulse-mlflow artifacts list 5d1c9f0e4b7a4c1f8a2b3c4d5e6f7081 --recursive
-  npx pulse-mlflow artifacts download 5d1c9f0e4b7a4c1f8a2b3c4d5e6f7081 model --to out
-`;
+/** Splits a list with commas. */
+const listed = (text: string): string[] =>
+  text
+    .split(",")
+    .map((each) => each.trim())
+    .filter((each) => each !== "");

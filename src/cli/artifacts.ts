@@ -7,8 +7,9 @@ import { shownText } from "../base/text/redact.js";
 import type { ArtifactInfo } from "../contracts/artifact-repository.js";
 import { advised } from "../contracts/finding.js";
 import { download, walk } from "../inner/cli.js";
-import { Progress, printJson, styled, type Terminal, table } from "./output.js";
+import { Progress, printJson, styled, type Terminal } from "./output.js";
 import { type ArtifactsOf, mayPass, shownPath, withArtifacts } from "./run-artifacts.js";
+import { table } from "./table.js";
 
 /** The interval at which progress is drawn. */
 const DRAW_MS = 100;

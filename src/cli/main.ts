@@ -5,37 +5,41 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { messageOf } from "../base/errors.js";
 import { shownText } from "../base/text/redact.js";
-import { helpText, readArguments } from "./arguments.js";
+import { readArguments } from "./arguments.js";
 import { discard } from "./discard.js";
 import { doctor } from "./doctor.js";
+import { helpText } from "./help.js";
 import { printJson, type Terminal } from "./output.js";
 import { status } from "./status.js";
 import { sync } from "./sync.js";
 
 async function main(args: string[]): Promise<number> {
-  const { command, topic, args: given, help, version: wantsVersion, uri, timeoutMs, to, has } = readArguments(args);
-  if (wantsVersion) {
+  const asked = readArguments(args);
+  const { command, topic, args: given, uri, has } = asked;
+  if (asked.version) {
     process.stdout.write(`${version()}\n`);
     return 0;
   }
-  if (help || command === undefined) {
+  if (asked.help || command === undefined) {
     process.stdout.write(helpText(topic));
-    return help ? 0 : 1;
+    return asked.help ? 0 : 1;
   }
   const terminal: Terminal = {
     out: process.stdout,
     err: process.stderr,
-    json: has("json"),
+    json: asked.format === "json",
     ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
   };
   if (command === "status") return status(terminal, uri);
   if (command === "doctor") return doctor(terminal, { write: has("write"), uri });
   if (command === "discard") return discard(terminal, { uri, setAside: has("set-aside"), yes: has("yes") });
-  if (command === "sync") return sync(terminal, { uri, watch: has("watch"), timeoutMs });
-  const { downloadArtifacts, listArtifacts } = await import("./artifacts.js"); // loaded on demand: other commands do not need it
+  if (command === "sync") return sync(terminal, { uri, watch: has("watch"), timeoutMs: asked.timeoutMs });
+  // What follows is loaded on demand: the other commands do not need it.
+  if (!command.startsWith("artifacts ")) return (await import("./read-commands.js")).readCommand(terminal, asked);
+  const { downloadArtifacts, listArtifacts } = await import("./artifacts.js");
   const [run = "", path] = given;
   if (command === "artifacts list") return listArtifacts(terminal, { uri, run, path, recursive: has("recursive") });
-  return downloadArtifacts(terminal, { uri, run, path, to });
+  return downloadArtifacts(terminal, { uri, run, path, to: asked.to });
 }
 
 async function ask(question: string): Promise<boolean> {

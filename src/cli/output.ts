@@ -3,39 +3,26 @@ import { printableJson } from "../base/text/printable.js";
 
 /** Where a command writes. */
 export interface Terminal {
-  readonly out: NodeJS.WritableStream & { isTTY?: boolean };
+  readonly out: NodeJS.WritableStream & { isTTY?: boolean; columns?: number; rows?: number };
   readonly err: NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
   readonly json: boolean;
   /** Asks a yes/no question; undefined if the terminal is not interactive. */
   readonly ask?: ((question: string) => Promise<boolean>) | undefined;
 }
 
-type Style = "bold" | "dim" | "green" | "red" | "yellow";
+/** How a text looks on a terminal. */
+export type Style = "bold" | "dim" | "green" | "red" | "yellow";
 
 /** Styles a text if the terminal shows colours. */
 export function styled(terminal: Terminal, style: Style, text: string): string {
   return terminal.out.isTTY && !process.env["NO_COLOR"] ? styleText(style, text) : text;
 }
 
-/** Prints one JSON document. */
+/** Prints one JSON document. Numbers that JSON lacks are the texts "NaN", "Infinity" and "-Infinity". */
 export function printJson(terminal: Terminal, value: unknown): void {
-  terminal.out.write(`${printableJson(JSON.stringify(value, undefined, 2))}\n`);
-}
-
-/** Formats rows as aligned columns, numbers to the right. */
-export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const texts = [
-    head,
-    ...rows.map((row) => row.map((cell) => (typeof cell === "number" ? cell.toLocaleString("en") : cell))),
-  ];
-  const widths = head.map((_, column) => Math.max(...texts.map((row) => (row[column] ?? "").length)));
-  const right = head.map((_, column) => rows.some((row) => typeof row[column] === "number"));
-  const lines = texts.map((row) =>
-    row
-      .map((cell, column) => (right[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
-      .join("  "),
-  );
-  return lines.map((line) => line.trimEnd()).join("\n");
+  const written = (_: string, each: unknown): unknown =>
+    typeof each === "number" && !Number.isFinite(each) ? String(each) : each;
+  terminal.out.write(`${printableJson(JSON.stringify(value, written, 2))}\n`);
 }
 
 /** Formats the time since something happened. */

@@ -1,7 +1,8 @@
 import { bytes } from "../base/amounts.js";
 import { shownText } from "../base/text/redact.js";
 import { commandFor, driverProblem, FOREIGN_TODO, held, outboxStates } from "./outboxes.js";
-import { ago, printJson, styled, type Terminal, table } from "./output.js";
+import { ago, printJson, styled, type Terminal } from "./output.js";
+import { table } from "./table.js";
 import { configFor, foldersFor, obstacle, rootOf } from "./target.js";
 
 const STATES = {

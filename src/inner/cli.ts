@@ -38,3 +38,8 @@ export { mlrunsPath } from "../stores/mlruns/folder-path.js";
 export { openConfigured } from "../stores/registry.js";
 export { isOtherFile, likelyAbsolute } from "../stores/sql/database-file.js";
 export { needSqlite, trySqlite } from "../stores/sql/driver.js";
+
+// Reading runs back
+export { configuredClient } from "../client/configured-client.js";
+export type { MlflowClient } from "../client/mlflow-client.js";
+export type { Order, RunFields, RunSearch } from "../client/run-search.js";

@@ -382,8 +382,11 @@ test("wrong arguments of artifacts are one line and exit code 1", async () => {
     ],
     [["artifact", "list", "x"], /no command "artifact"\. Did you mean artifacts list\? There are status, /],
     [["download", "x"], /no command "download"\. Did you mean artifacts download\?/],
-    [["artifacts", "list"], /artifacts list needs RUN, a run's id: npx pulse-mlflow artifacts list RUN \[PATH\]\./],
-    [["artifacts", "download", " "], /artifacts download needs RUN, a run's id/],
+    [
+      ["artifacts", "list"],
+      /artifacts list needs RUN, a run's id or name: npx pulse-mlflow artifacts list RUN \[PATH\]\./,
+    ],
+    [["artifacts", "download", " "], /artifacts download needs RUN, a run's id or name/],
     [["artifacts", "list", "a", "b", "c"], /artifacts list takes no further argument, got "c"/],
     [["artifacts", "list", "a", "--to", "x"], /artifacts list has no option --to; artifacts download has it/],
     [

@@ -96,8 +96,8 @@ test("wrong arguments are one line that says what there is, and exit code 1", as
     [["sync", "--timeout", "-5"], /--timeout: expected a number of seconds, got "-5"/],
     [["sync", "--uri", "a", "--uri", "b"], /--uri was given twice/],
     [["sync", "--json=yes"], /--json takes no value, got "yes"/],
-    [["--watch"], /--watch needs a command before it: sync\./],
-    [["discard", "--watch"], /discard has no option --watch; sync has it/],
+    [["--watch"], /--watch needs a command before it: sync, runs\./],
+    [["discard", "--watch"], /discard has no option --watch; sync and runs have it/],
     [["help", "snyc"], /Did you mean sync\?/],
     [
       ["sync", "--uri", "localhost:5000"],

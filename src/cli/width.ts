@@ -1,0 +1,39 @@
+/**
+ * What takes two columns of a terminal: East Asian wide and fullwidth characters, emoji, and flags. Ambiguous ones take
+ * one, as in terminals outside of East Asia.
+ */
+const WIDE =
+  /\p{Emoji_Presentation}|\p{Regional_Indicator}{2}|\ufe0f|[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6b\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{18cff}\u{1b000}-\u{1b2fb}\u{1f200}-\u{1f265}\u{20000}-\u{3fffd}]/u;
+/** What takes none: marks that combine with the character before, and characters that are not shown. */
+const NONE = /^[\p{Mn}\p{Me}\p{Default_Ignorable_Code_Point}]+$/u;
+const PLAIN = /^[\x20-\x7e]*$/;
+
+const segmenter = new Intl.Segmenter("en", { granularity: "grapheme" });
+
+const widthOfOne = (grapheme: string): number => (NONE.test(grapheme) ? 0 : WIDE.test(grapheme) ? 2 : 1);
+
+/** Returns how many columns of a terminal a text takes; it must be printable and without styles. */
+export function widthOf(text: string): number {
+  if (PLAIN.test(text)) return text.length;
+  let width = 0;
+  for (const { segment } of segmenter.segment(text)) width += widthOfOne(segment);
+  return width;
+}
+
+/** Cuts a text to some columns of a terminal, at least one. */
+export function cutTo(text: string, most: number): string {
+  if (widthOf(text) <= most) return text;
+  let [kept, width] = ["", 0];
+  for (const { segment } of segmenter.segment(text)) {
+    width += widthOfOne(segment);
+    if (width > most - 1) break;
+    kept += segment;
+  }
+  return `${kept}…`;
+}
+
+/** Fills a text up with spaces, in front of it if it goes to the right. */
+export function filled(text: string, width: number, right: boolean): string {
+  const spaces = " ".repeat(Math.max(0, width - widthOf(text)));
+  return right ? spaces + text : text + spaces;
+}
