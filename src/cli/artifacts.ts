@@ -19,8 +19,8 @@ export async function listArtifacts(
   terminal: Terminal,
   options: ArtifactsOf & { readonly recursive: boolean },
 ): Promise<number> {
-  const { run, recursive } = options;
-  return withArtifacts(options, async ({ repository, entry }) => {
+  const { recursive } = options;
+  return withArtifacts(options, async ({ run, repository, entry }) => {
     const found: ArtifactInfo[] = [];
     if (!entry.isDir) found.push(entry);
     else for await (const each of walk(repository, entry.path, recursive)) found.push(each);
@@ -81,8 +81,10 @@ export async function downloadArtifacts(
   const stop = (): void => interrupt.abort(new Error("It was interrupted."));
   process.once("SIGINT", stop).once("SIGTERM", stop);
   let problem: unknown;
+  let { run } = options;
   try {
-    await withArtifacts(options, async ({ repository, entry }) => {
+    await withArtifacts(options, async ({ run: runId, repository, entry }) => {
+      run = runId;
       interrupt.signal.throwIfAborted();
       const sizes = new Map<string, number>();
       const begun = performance.now();
@@ -120,7 +122,7 @@ export async function downloadArtifacts(
   const reported = problem === undefined ? undefined : shownText(messageOf(problem));
   const whole = !isLeft && refused.length === 0;
   const odd = { ...(refused.length > 0 && { refused }), ...(reported !== undefined && { problem: reported }) };
-  if (terminal.json) printJson(terminal, { run: options.run, to, files, whole, ...odd });
+  if (terminal.json) printJson(terminal, { run, to, files, whole, ...odd });
   else if (reported !== undefined)
     terminal.err.write(`pulse-mlflow: ${reported} The same command continues where it ended.\n`);
   return whole ? 0 : 2;

@@ -4,6 +4,7 @@ import { sanitizeKey } from "../base/text/keys.js";
 import { shownText } from "../base/text/redact.js";
 import { shownValue } from "../base/wrong-input.js";
 import { findExperiment } from "./find-run.js";
+import { noSuchMetric } from "./history.js";
 import { pageOf } from "./open.js";
 import { printJson, styled, type Terminal } from "./output.js";
 import type { Reading } from "./reading.js";
@@ -38,10 +39,13 @@ export async function showBest(terminal: Terminal, reading: Reading, request: Be
   const { metric, by = "last" } = request;
   const experiment = await findExperiment(client, request.experiment);
   const runs: MlflowRun[] = [];
-  for await (const run of client.searchRuns({ experimentIds: [experiment.experimentId] }))
+  const keys = new Set<string>();
+  for await (const run of client.searchRuns({ experimentIds: [experiment.experimentId] })) {
     if (Object.hasOwn(run.metrics, metric)) runs.push(run);
+    for (const key of Object.keys(run.metrics)) keys.add(key);
+  }
   if (runs.length === 0)
-    throw new Error(`No active run of ${shownValue(experiment.name)} has a metric ${shownValue(metric)}.`);
+    throw noSuchMetric(`No active run of ${shownValue(experiment.name)} has a metric`, metric, [...keys]);
   const goal = request.goal ?? goalOf(metric, experiment, runs);
   if (goal === undefined)
     throw new Error(
@@ -66,7 +70,7 @@ export async function showBest(terminal: Terminal, reading: Reading, request: Be
   const compared = candidates.length === 1 ? "the only run that has it" : `the ${goal === "min" ? "lowest" : "highest"} of ${candidates.length.toLocaleString("en")} runs`; // biome-ignore format: one line
   print(styled(terminal, "dim", compared));
   if (Object.keys(run.params).length > 0) print("");
-  for (const line of pairLines(terminal, run.params, widthOfTerminal(terminal), false)) print(line);
+  for (const line of pairLines(terminal, run.params, widthOfTerminal(terminal))) print(line);
   if (url?.start === undefined && url !== undefined) print(`\n${url.url}`);
   return 0;
 }

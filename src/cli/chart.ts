@@ -83,7 +83,7 @@ class Canvas {
 
 /**
  * Draws the values of a metric over its steps, or over time if it has only one step: values to the left, steps below,
- * `▲` at the highest value and `▼` at the lowest.
+ * `▲` at the highest value and `▼` at the lowest. Values that are not finite are left out.
  * @param width of the whole chart, in columns of the terminal
  * @param height of the part with the line, in lines
  */
@@ -109,7 +109,11 @@ export function chart(points: readonly MetricPoint[], width: number, height: num
     canvas.mark(...place(sorted.find(({ value }) => value === low) as MetricPoint), "▼");
     canvas.mark(...place(sorted.find(({ value }) => value === high) as MetricPoint), "▲");
   }
-  const ends = [from, (from + to) / 2, to].map((at) => (isTimed ? span(at - from) : shownNumber(Math.round(at))));
+  if (sorted.length === 1) canvas.mark(...place(sorted[0] as MetricPoint), "●");
+  const middle = (from + to) / 2;
+  const hasMiddle = isTimed || Math.abs(Math.round(middle) - middle) < (to - from) / 100; // a step lies about there
+  const shownAt = (at: number): string => (isTimed ? span(at - from) : shownNumber(Math.round(at)));
+  const ends = [shownAt(from), hasMiddle ? shownAt(middle) : "", shownAt(to)];
   const indent = " ".repeat(margin + 1);
   return [
     ...canvas

@@ -30,7 +30,7 @@ export async function showHistory(
 ): Promise<number> {
   const run = await findRun(client, named);
   const points = await client.getMetricHistory(run, metric);
-  if (points.length === 0) throw noSuchMetric(run.runId, metric, Object.keys(run.metrics));
+  if (points.length === 0) throw noSuchMetric(`Run ${run.runId} has no metric`, metric, Object.keys(run.metrics));
   if (format === "json")
     printJson(terminal, { uri: shownText(uri), runId: run.runId, runName: run.runName, metric, points });
   else if (format === "text")
@@ -39,13 +39,16 @@ export async function showHistory(
   return 0;
 }
 
-/** Creates the error for a metric that a run does not have; it says which was probably meant. */
-export function noSuchMetric(runId: string, metric: string, keys: readonly string[]): Error {
+/** The number of names that a message lists. */
+const MAX_NAMED = 12;
+
+/** Creates the error for a metric that is missing; it says what there is, and which one was probably meant. */
+export function noSuchMetric(missing: string, metric: string, keys: readonly string[]): Error {
+  if (keys.length === 0) return new Error(`${missing} ${shownValue(metric)}, nor any other.`);
   const meant = nearest(metric, keys);
   const hint = meant === undefined ? "" : ` Did you mean ${shownValue(meant)}?`;
-  const some = keys.slice(0, 12).map(printable).join(", ");
-  const there = keys.length === 0 ? " It has no metrics." : ` There ${keys.length === 1 ? "is" : "are"} ${some}${keys.length > 12 ? ", …" : ""}.`; // biome-ignore format: one line
-  return new Error(`Run ${runId} has no metric ${shownValue(metric)}.${hint}${there}`);
+  const some = `${keys.slice(0, MAX_NAMED).map(printable).join(", ")}${keys.length > MAX_NAMED ? ", …" : ""}`;
+  return new Error(`${missing} ${shownValue(metric)}.${hint} There ${keys.length === 1 ? "is" : "are"} ${some}.`);
 }
 
 /** Returns the lines of a chart with its title, and the extremes below. */
@@ -62,7 +65,7 @@ export function chartOf(terminal: Terminal, runName: string, points: readonly Me
   const odd = points.length - finite.length;
   const facts = [
     counted(points.length, "value"),
-    ...(finite.length === 0 ? [] : [extreme("▼", "lowest"), extreme("▲", "highest")]),
+    ...(new Set(finite.map(({ value }) => value)).size < 2 ? [] : [extreme("▼", "lowest"), extreme("▲", "highest")]),
     ...(odd === 0 ? [] : [`${odd.toLocaleString("en")} not finite, not drawn`]),
   ];
   return [

@@ -15,7 +15,7 @@ export type Style = "bold" | "dim" | "green" | "red" | "yellow";
 
 /** Styles a text if the terminal shows colours. */
 export function styled(terminal: Terminal, style: Style, text: string): string {
-  return terminal.out.isTTY && !process.env["NO_COLOR"] ? styleText(style, text) : text;
+  return terminal.out.isTTY && !process.env["NO_COLOR"] ? styleText(style, text, { validateStream: false }) : text;
 }
 
 /** Prints one JSON document. Numbers that JSON lacks are the texts "NaN", "Infinity" and "-Infinity". */

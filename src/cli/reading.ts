@@ -1,5 +1,6 @@
 import { PulseError } from "../base/errors.js";
 import { shownText } from "../base/text/redact.js";
+import { advised } from "../contracts/finding.js";
 import { configuredClient, type MlflowClient, openConfigured } from "../inner/cli.js";
 import { told } from "./error-text.js";
 import { configFor } from "./target.js";
@@ -35,8 +36,9 @@ export async function withReading<R>(uri: string | undefined, use: (reading: Rea
 /** Words an error for someone at the command line. */
 function inWords(error: unknown, uri: string): unknown {
   if (!(error instanceof PulseError)) return error;
-  const more = error.code === "RUN_NOT_FOUND" ? HOW_TO_NAME : "";
-  return new Error(more === "" ? told(error, uri) : `${told(error, uri)} ${more}`, { cause: error });
+  const { detail } = advised(error);
+  const text = error.code === "RUN_NOT_FOUND" ? `${detail} ${HOW_TO_NAME}` : told(error, uri);
+  return new Error(text, { cause: error });
 }
 
 /** How runs are named on the command line. */

@@ -6,6 +6,8 @@ import type { ArtifactInfo, ArtifactRepository } from "../contracts/artifact-rep
 import { advised } from "../contracts/finding.js";
 import {
   artifactPath,
+  configuredClient,
+  type MlflowClient,
   openArtifactRepository,
   openConfigured,
   parted,
@@ -14,6 +16,8 @@ import {
   walk,
 } from "../inner/cli.js";
 import { told } from "./error-text.js";
+import { findRun } from "./find-run.js";
+import { HOW_TO_NAME } from "./reading.js";
 import { configFor } from "./target.js";
 
 /** The number of names listed in a message. */
@@ -26,7 +30,7 @@ const BUSY_PAUSE_MS = 50;
 export interface ArtifactsOf {
   /** Replaces the configured tracking URI. */
   readonly uri: string | undefined;
-  /** The run's id. */
+  /** The run's id, the beginning of it, its name, or `latest`. */
   readonly run: string;
   /** A file or folder of the run. @default everything */
   readonly path: string | undefined;
@@ -34,6 +38,8 @@ export interface ArtifactsOf {
 
 /** A selected entry and where it is stored. */
 export interface Place {
+  /** The run's id. */
+  readonly run: string;
   readonly repository: ArtifactRepository;
   /** A path of `""` is the root folder. */
   readonly entry: ArtifactInfo;
@@ -46,17 +52,44 @@ export async function withArtifacts<R>({ uri, run, path }: ArtifactsOf, use: (pl
   const store = openConfigured(config);
   const target = new UploadTarget(store, (root) => openArtifactRepository(root, repositoryOptions(config, store.uri)));
   try {
-    const repository = store.volatile ? undefined : await repositoryOf(target, run);
-    if (repository === undefined)
+    const found = store.volatile ? undefined : await runWithFiles(target, run, configuredClient(config, store));
+    if (found === undefined)
       throw new Error(
         `${store.uri} keeps no files beyond the program that logs them. Name the store of the run with --uri.`,
       );
-    return await use({ repository, entry: await entryOf(repository, run, checked) });
+    const { runId, repository } = found;
+    return await use({ run: runId, repository, entry: await entryOf(repository, runId, checked) });
   } catch (error) {
     throw inWords(error, run, shownText(store.uri));
   } finally {
     target.close();
     await store.close();
+  }
+}
+
+interface RunWithFiles {
+  readonly runId: string;
+  readonly repository: ArtifactRepository;
+}
+
+/** Finds a run by its id; if there is none with that id, by the beginning of an id or by a name. */
+async function runWithFiles(
+  target: UploadTarget,
+  named: string,
+  client: MlflowClient,
+): Promise<RunWithFiles | undefined> {
+  try {
+    const repository = await repositoryOf(target, named);
+    return repository && { runId: named, repository };
+  } catch (error) {
+    if (!(error instanceof PulseError) || error.code !== "RUN_NOT_FOUND") throw error;
+    const { runId } = await findRun(client, named).catch((problem: unknown) => {
+      throw problem instanceof PulseError ? error : problem; // a store that cannot be searched has ids only
+    });
+    const repository = await repositoryOf(target, runId);
+    return repository && { runId, repository };
+  } finally {
+    await client.close();
   }
 }
 
@@ -109,7 +142,7 @@ function inWords(error: unknown, run: string, uri: string): unknown {
   let text = told(error, uri);
   if (error.code === "NOT_WRITABLE") text = detail; // it may be the target
   if (error.code === "RUN_NOT_FOUND")
-    text = `${detail} ${IS_ID.test(run) ? "Name its store with --uri." : "Use the id shown on the run's page, usually 32 hex digits."}`;
+    text = `${detail} ${IS_ID.test(run) ? "Name its store with --uri." : HOW_TO_NAME}`;
   return new Error(text, { cause: error });
 }
 

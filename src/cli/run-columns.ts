@@ -146,8 +146,19 @@ function keyedFields(runs: readonly MlflowRun[], kind: Kind): Field[] {
   });
 }
 
-function differs({ cell }: Field, lines: readonly TreeLine[]): boolean {
-  const values = new Set(lines.map((line) => ("value" in cell(line) ? cell(line).value : cell(line).text)));
+/**
+ * Whether a column is not the same everywhere. Without a key are runs that still go on, and such as parents that have
+ * none of its kind: that says nothing.
+ */
+function differs({ key, cell }: Field, lines: readonly TreeLine[]): boolean {
+  const kind = /^(params|metrics)\./.exec(key)?.[1] as "params" | "metrics" | undefined;
+  const values = new Set<Cell["value"]>();
+  for (const line of lines) {
+    const { run } = line;
+    const { text, value = kind === undefined ? text : undefined } = cell(line);
+    const isLacking = run.status === "FINISHED" && kind !== undefined && Object.keys(run[kind]).length > 0;
+    if (value !== undefined || isLacking) values.add(value);
+  }
   return values.size > 1;
 }
 

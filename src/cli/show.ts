@@ -35,8 +35,8 @@ export interface RunReport {
 const MAX_CHILDREN = 20;
 /** Further metrics have no history. */
 const MAX_HISTORIES = 60;
-/** The bars of a history. */
-const BARS = 24;
+/** The bars of a history on a wide and on a narrow terminal. */
+const [BARS, FEW_BARS] = [24, 10];
 /** How many histories are read at once. */
 const WIDTH = 4;
 
@@ -89,11 +89,9 @@ export function reportLines(terminal: Terminal, report: RunReport, now: number):
   const width = widthOfTerminal(terminal);
   const section = (title: string, lines: readonly string[]): string[] =>
     lines.length === 0 ? [] : ["", styled(terminal, "bold", title), ...lines.map((line) => `  ${line}`)];
-  const pairs = (of: Readonly<Record<string, string>>, dim = false): string[] =>
-    pairLines(terminal, of, width - 2, dim);
+  const pairs = (of: Readonly<Record<string, string>>): string[] => pairLines(terminal, of, width - 2);
 
   const own = Object.keys(tags).filter((key) => !SHOWN_APART.test(key));
-  const isOthers = (key: string): boolean => /^(?:mlflow|pulse)\./.test(key);
   const picked = (keys: readonly string[]): Record<string, string> =>
     Object.fromEntries([...keys].sort().map((key) => [key, tags[key] ?? ""]));
   const isError = (key: string): boolean => ERROR.test(key);
@@ -115,8 +113,10 @@ export function reportLines(terminal: Terminal, report: RunReport, now: number):
     ...section("Datasets", datasetLines(run)),
     ...section("Artifacts", artifactLines(terminal, artifacts)),
     ...section("Tags", [
-      ...pairs(picked(own.filter((key) => !isError(key) && !isOthers(key)))),
-      ...pairs(picked(own.filter((key) => !isError(key) && isOthers(key))), true),
+      ...pairs({
+        ...picked(own.filter((key) => !isError(key) && !isSystem(key))),
+        ...picked(own.filter((key) => !isError(key) && isSystem(key))),
+      }),
     ]),
     ...(url === undefined ? [] : ["", shownText(url)]),
   ];
@@ -149,24 +149,24 @@ export function headLines(terminal: Terminal, { run, experiment, parent }: RunRe
   ];
 }
 
+/** Tags of MLflow's and of this package. */
+const isSystem = (key: string): boolean => /^(?:mlflow|pulse)\./.test(key);
+
 /** Returns a line for each pair; long values are cut on a terminal. */
-export function pairLines(
-  terminal: Terminal,
-  pairs: Readonly<Record<string, string>>,
-  width: number,
-  dim: boolean,
-): string[] {
+export function pairLines(terminal: Terminal, pairs: Readonly<Record<string, string>>, width: number): string[] {
   const shown = Object.entries(pairs).map(([key, value]) => [printable(key), printable(shownParam(value))] as const);
   const most = Math.min(40, Math.max(0, ...shown.map(([key]) => widthOf(key))));
   return shown.map(([key, value]) => {
     const line = cutTo(`${key}${" ".repeat(Math.max(0, most - widthOf(key)))}  ${value}`.trimEnd(), width);
-    return dim ? styled(terminal, "dim", line) : line;
+    return isSystem(key) ? styled(terminal, "dim", line) : line;
   });
 }
 
 /** Shows a tag of several lines, such as a stack, as several lines. */
 function errorLines(terminal: Terminal, tags: Readonly<Record<string, string>>, width: number): string[] {
-  return Object.entries(tags).flatMap(([key, value]) => {
+  const order = ["error.message", "error.type"]; // the last one comes first
+  const placed = Object.entries(tags).sort(([a], [b]) => order.indexOf(b) - order.indexOf(a));
+  return placed.flatMap(([key, value]) => {
     const [first = "", ...more] = value.split(/\r\n|\n|\r/).map(printable);
     const lines = [`${printable(key)}  ${first}`, ...more.map((line) => `  ${line}`)];
     return lines.map((line, i) => styled(terminal, i === 0 ? "red" : "dim", cutTo(line, width)));
@@ -179,6 +179,7 @@ function metricLines(terminal: Terminal, { metrics, histories }: RunReport): str
     text: point === undefined ? "" : `@${point.step}`,
     style: "dim" as const,
   });
+  const bars = widthOfTerminal(terminal) < 100 ? FEW_BARS : BARS;
   const several = metrics.some(({ count }) => count > 1);
   const columns: Column[] = [
     { title: "metric", least: 12, cells: metrics.map(({ key }) => ({ text: key })) },
@@ -193,8 +194,7 @@ function metricLines(terminal: Terminal, { metrics, histories }: RunReport): str
     { title: "count", right: true, cells: metrics.map(({ count }) => ({ text: count.toLocaleString("en") })) },
     {
       title: "history",
-      least: 8,
-      cells: metrics.map(({ key }) => ({ text: sparkline(histories.get(key) ?? [], BARS) })),
+      cells: metrics.map(({ key }) => ({ text: sparkline(histories.get(key) ?? [], bars) })),
     },
   ];
   return textTable(terminal, [...columns, ...(several ? more : [])], [], 2);

@@ -29,7 +29,7 @@ export interface Column {
 
 const GAP = 2;
 /** Titles are not cut further than this. */
-const LEAST_TITLE = 6;
+const LEAST_TITLE = 10;
 
 /** Prints a table. Only a terminal limits its width; `notes` are for people and go below it. */
 export function printTable(

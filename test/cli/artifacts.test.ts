@@ -143,7 +143,10 @@ test("a missing path is one line that says what there is", async () => {
   const none = join(root, "none.db");
   for (const [options, message] of [
     [{ run: "a".repeat(32) }, /^There is no run a{32} in \S+mlflow\.db\. Name its store with --uri\.$/],
-    [{ run: "sweep" }, /^There is no run sweep in .* Use the id shown on the run's page, usually 32 hex digits\.$/],
+    [
+      { run: "sweep" },
+      /^There is no run sweep in .* A run is named by its id, the first digits of it \(4 or more\), its name, or latest; its store by --uri\.$/,
+    ],
     [{ uri: `sqlite:///${none}` }, /the file \S+none\.db does not exist\. Name its store with --uri\.$/],
     [
       { path: "reprot.md" },
@@ -219,7 +222,7 @@ test("a server's run works, and so do its refusal and its absence", async () => 
   const server = await scripted(({ url }) => (url.includes("runs/get") ? answer : undefined));
   try {
     await assert.rejects(list({ uri: server.url, run: "x" }), {
-      message: /^There is no run x on http:\S+\d\.?.* Use the id shown/,
+      message: /^There is no run x on http:\S+\d\.?.* A run is named by its id/,
     });
     // The server is on this machine, so that it may name folders of it; another one's bucket it may not.
     answer = { body: { run: { info: { artifact_uri: join(root, "mlruns/0", id, "artifacts") } } } };
