@@ -137,9 +137,10 @@ function checkArguments(
   const missing = args.slice(given.length).find((name) => !name.startsWith("["));
   const at = given.findIndex((each) => each.trim() === "");
   const needed = missing ?? (at < 0 ? undefined : args[Math.min(at, args.length - 1)]);
-  if (needed !== undefined)
+  const name = needed?.replace(/[[\]…]/g, "");
+  if (name !== undefined)
     throw new Error(
-      `${command} needs ${needed}, ${MEANINGS[needed] ?? "not a blank"}: npx pulse-mlflow ${usageOf(command)}.`,
+      `${command} needs ${name}, ${MEANINGS[name] ?? "a path in the run"}: npx pulse-mlflow ${usageOf(command)}.`,
     );
   const extra = args.at(-1)?.endsWith("…]") ? undefined : given[args.length];
   if (extra !== undefined) throw new Error(`${command} takes no further argument, got ${shownValue(extra)}.`);
