@@ -145,7 +145,7 @@ Of params and metrics it shows those that are not the same in all listed runs. M
   show: {
     args: ["RUN"],
     line: "a run with its params, metrics, tags and files",
-    text: `Shows a run. ${RUN_MEANING}`,
+    text: `Shows a run.\n${RUN_MEANING}`,
     options: { ...THERE, ...JSON_OPTION },
     codes: "0 shown",
     examples: ["show 5d1c9f0e", "show latest --json | jq .run.params"],
@@ -153,7 +153,7 @@ Of params and metrics it shows those that are not the same in all listed runs. M
   history: {
     args: ["RUN", "METRIC"],
     line: "a chart of a metric's values",
-    text: `Draws the values of a metric over its steps. --json, --csv and --md give each value. ${RUN_MEANING}`,
+    text: `Draws the values of a metric over its steps. --json, --csv and --md give each value.\n${RUN_MEANING}`,
     options: { ...THERE, ...TABLES },
     codes: "0 shown",
     examples: ["history latest loss", "history 5d1c9f0e loss --csv > loss.csv"],
@@ -175,7 +175,7 @@ Of params and metrics it shows those that are not the same in all listed runs. M
     args: ["RUN"],
     line: "opens the page of a run in MLflow's user interface",
     text: `Prints the address of a run's page and, on a terminal, opens it in the browser.
-For a database or folder it says how to start the user interface. ${RUN_MEANING}`,
+For a database or folder it says how to start the user interface.\n${RUN_MEANING}`,
     options: { ...THERE, print: "opens no browser", ...JSON_OPTION },
     codes: "0 printed",
     examples: ["open latest"],

@@ -82,7 +82,7 @@ async function runWithFiles(
     const repository = await repositoryOf(target, named);
     return repository && { runId: named, repository };
   } catch (error) {
-    if (!(error instanceof PulseError) || error.code !== "RUN_NOT_FOUND") throw error;
+    if (!(error instanceof PulseError) || error.code !== "RUN_NOT_FOUND" || IS_ID.test(named)) throw error;
     const { runId } = await findRun(client, named).catch((problem: unknown) => {
       throw problem instanceof PulseError ? error : problem; // a store that cannot be searched has ids only
     });

@@ -3,14 +3,18 @@ import { shownText } from "../base/text/redact.js";
 import { styled, type Terminal } from "./output.js";
 
 /** The time between two drawings. */
-const EACH_MS = 2_000;
+const PAUSE_MS = 2_000;
 
 /**
  * Draws lines again and again until the program is interrupted, and leaves the last ones behind. A problem is shown
  * above what was read before, and the next round tries again; one that waiting cannot help is thrown if nothing has
  * been drawn yet.
  */
-export async function watch(terminal: Terminal, read: () => Promise<readonly string[]>): Promise<number> {
+export async function watch(
+  terminal: Terminal,
+  read: () => Promise<readonly string[]>,
+  pauseMs: number = PAUSE_MS,
+): Promise<number> {
   const { out } = terminal;
   if (!out.isTTY) throw new Error("--watch draws on a terminal, and the output is none.");
   let stop: () => void = () => undefined;
@@ -34,7 +38,7 @@ export async function watch(terminal: Terminal, read: () => Promise<readonly str
       const room = Math.max(1, (out.rows || 24) - 1);
       const drawn = [...trouble, ...(lines ?? [])].slice(0, room);
       out.write(`\x1b[H${drawn.map((line) => `${line}\x1b[K\n`).join("")}\x1b[J`);
-      if ((await Promise.race([pause(EACH_MS), stopped])) === "stopped") break;
+      if ((await Promise.race([pause(pauseMs), stopped])) === "stopped") break;
     }
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
