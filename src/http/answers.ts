@@ -15,6 +15,12 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   "experiments/search": ["experiments", "next_page_token"],
   "runs/log-inputs": [],
   "experiments/set-experiment-tag": [],
+  "experiments/update": [],
+  "experiments/delete": [],
+  "experiments/restore": [],
+  "runs/restore": [],
+  "runs/set-tag": [],
+  "runs/delete-tag": [],
   "metrics/get-history": ["metrics", "next_page_token"],
 };
 

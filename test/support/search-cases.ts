@@ -9,7 +9,7 @@ const VALUES = ["a", "A", "ab", "a%b", "a_b", "a*b", "a[b", "Émile", "", "10", 
 const NUMBERS = [0, -0, 1, -1, 0.1, 1e-20, 1 + 2 ** -52, 1e300, Number.NaN, Number.POSITIVE_INFINITY, -1e300] as const;
 
 /** Makes runs that have much in common, and odd keys and values, for stores to search. */
-export function runsToSearch(random: Random, count: number): RunChange[] {
+export function runsToSearch(random: Random, count: number, numbers: readonly number[] = NUMBERS): RunChange[] {
   return Array.from({ length: count }, (_, i): RunChange => {
     const startTime = START + random.below(20) * 1_000;
     const some = <T>(keys: readonly T[]): T[] => keys.filter(() => random.chance(0.5));
@@ -30,7 +30,7 @@ export function runsToSearch(random: Random, count: number): RunChange[] {
       metrics: some(KEYS).flatMap((key) =>
         Array.from({ length: 1 + random.below(3) }, (_, step) => ({
           key,
-          value: random.pick(NUMBERS),
+          value: random.pick(numbers),
           step: random.below(3) * step,
           timestamp: startTime + step,
         })),

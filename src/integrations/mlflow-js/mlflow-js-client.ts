@@ -89,7 +89,17 @@ export function jsClient({ runClient, experimentClient }: MlflowJsClients): Fore
     "runs/log-batch": (f: F) => unseen(call(runs, "logBatch", f["run_id"], f["metrics"], f["params"], f["tags"])),
     "runs/log-inputs": (f: F) => unseen(call(runs, "logInputs", f["run_id"], f["datasets"])),
     "runs/delete": (f: F) => unseen(call(runs, "deleteRun", f["run_id"])),
-    "runs/search": (f: F) => call(runs, "searchRuns", f["experiment_ids"], f["filter"], undefined, f["max_results"]),
+    "runs/search": (f: F) =>
+      call(
+        runs,
+        "searchRuns",
+        f["experiment_ids"],
+        f["filter"],
+        f["run_view_type"],
+        f["max_results"],
+        f["order_by"],
+        f["page_token"],
+      ),
     "metrics/get-history": (f: F) => call(runs, "getMetricHistory", f["run_id"], f["metric_key"]),
     "experiments/get-by-name": async (f: F) => ({
       experiment: await call(experiments, "getExperimentByName", f["experiment_name"]),

@@ -2,6 +2,7 @@ import { systemClock } from "../../base/clock.js";
 import { type DatasetInput, experimentLabel, type Tag } from "../../base/entities.js";
 import { messageOf, PulseError } from "../../base/errors.js";
 import { refusedTags } from "../../contracts/refused-tags.js";
+import type { StoreReader } from "../../contracts/store-reader.js";
 import {
   DONE,
   itemsOf,
@@ -105,6 +106,12 @@ export class RestStore implements ReadyStore {
 
   runUrl({ experimentId, runId }: StoredIds): string {
     return `${this.api.origin}/#/experiments/${experimentId}/runs/${runId}`;
+  }
+
+  /** Loaded on demand. */
+  async reader(): Promise<StoreReader> {
+    const { RestReader } = await import("./rest-reader.js");
+    return new RestReader(this.api, this.uri);
   }
 
   get unsettled(): boolean {

@@ -1,0 +1,325 @@
+import type { Metric, MetricSummary, MlflowExperiment, MlflowRun, ViewType } from "../../base/entities.js";
+import { MlflowError, PulseError } from "../../base/errors.js";
+import {
+  type ExperimentEdit,
+  type NewExperiment,
+  noSuchExperiment,
+  noSuchRun,
+  type Page,
+  type RunEdit,
+  type RunSearch,
+  type Search,
+  type StoreReader,
+} from "../../contracts/store-reader.js";
+import { Failure } from "../../http/failure.js";
+import { list, record, text } from "../../http/json.js";
+import type { TrackingApi } from "../../http/tracking-api.js";
+import { type Fingerprint, fingerprintOf, stateOf, tokenOf } from "../../search/cursor.js";
+import { experimentKey, matchesExperiment } from "../../search/evaluate.js";
+import { EVERYTHING } from "../../search/filter.js";
+import { pageOf } from "../../search/page.js";
+import { byTime, summaryOf, thinned } from "../../search/points.js";
+import { experimentIn, metricsIn, runIn } from "./answered-entities.js";
+import { mergedRuns } from "./merged-runs.js";
+import { serverOrder, serverQueries } from "./server-search.js";
+
+/** How many histories are read at once. */
+const WIDTH = 4;
+/** The size of pages that are filtered here. */
+const PAGE = 1_000;
+/** The size of pages of a history: what MLflow's servers give at most. */
+const POINTS = 25_000;
+/** How many searches that were left at a page can go on where they are. */
+const MAX_LEFT = 8;
+
+const VIEWS: Readonly<Record<ViewType, string>> = { active: "ACTIVE_ONLY", deleted: "DELETED_ONLY", all: "ALL" };
+
+/** A search that is filtered or merged here, and the run that comes next. */
+interface Merged {
+  readonly runs: AsyncIterator<MlflowRun, void, void>;
+  next: MlflowRun | undefined;
+}
+
+/** Reads and administers an MLflow server, with any client. */
+export class RestReader implements StoreReader {
+  readonly #api: TrackingApi;
+  readonly #uri: string;
+  /** Whether the server is an MLflow of version 3; undefined until that matters. */
+  #isModern: boolean | undefined;
+  /** Searches by the token of the page they are at. */
+  readonly #left = new Map<string, Merged>();
+
+  constructor(api: TrackingApi, uri: string) {
+    this.#api = api;
+    this.#uri = uri;
+  }
+
+  async experiment(by: { readonly id: string } | { readonly name: string }): Promise<MlflowExperiment | undefined> {
+    const [call, query] =
+      "id" in by
+        ? (["experiments/get", { experiment_id: by.id }] as const)
+        : (["experiments/get-by-name", { experiment_name: by.name }] as const);
+    const answer = await this.#found(this.#get(call, query));
+    return answer && experimentIn(record(answer["experiment"]));
+  }
+
+  async experiments(search: Search): Promise<Page<MlflowExperiment>> {
+    const { filter, orders, viewType, maxResults, pageToken } = search;
+    const queries = await this.#queries(filter);
+    const order = orders.every(({ entity }) => entity === "attribute");
+    const [only] = queries;
+    if (queries.length !== 1 || only === undefined || only.rest !== EVERYTHING || !order) {
+      const found: MlflowExperiment[] = [];
+      for await (const experiment of this.#allExperiments(viewType))
+        if (matchesExperiment(filter, experiment)) found.push(experiment);
+      return pageOf(found, search, experimentKey);
+    }
+    const fingerprint = fingerprintOf(search);
+    const answer = await this.#post("experiments/search", {
+      filter: only.text,
+      view_type: VIEWS[viewType],
+      order_by: orders.map(({ key, ascending }) => `${key} ${ascending ? "ASC" : "DESC"}`),
+      max_results: maxResults,
+      ...(pageToken !== undefined && { page_token: serverToken(pageToken, fingerprint) }),
+    });
+    return pageIn(answer, "experiments", experimentIn, fingerprint);
+  }
+
+  async run(runId: string): Promise<MlflowRun | undefined> {
+    const answer = await this.#found(this.#get("runs/get", { run_id: runId }));
+    return answer && runIn(record(answer["run"]));
+  }
+
+  async runs(search: RunSearch): Promise<Page<MlflowRun>> {
+    const { filter, orders, maxResults, pageToken } = search;
+    const fingerprint = fingerprintOf(search);
+    const queries = await this.#queries(filter);
+    const order = serverOrder(orders);
+    const [only] = queries;
+    if (search.experimentIds.length === 0 || only === undefined) return { items: [], nextPageToken: undefined };
+    if (queries.length === 1 && only.rest === EVERYTHING && order !== undefined)
+      return this.#searched(search, order, only.text, maxResults, pageToken, fingerprint);
+    const read = (text: string, token: string | undefined) =>
+      this.#searched(search, order ?? [], text, PAGE, token, fingerprint);
+    const merged = (): Merged => ({ runs: mergedRuns(queries, read, orders, order !== undefined), next: undefined });
+    return this.#page(merged, maxResults, pageToken, fingerprint);
+  }
+
+  async history(runId: string, key: string, maxPoints: number | undefined): Promise<Metric[]> {
+    const points: Metric[] = [];
+    let pageToken: string | undefined;
+    do {
+      const answer = await this.#of(runId, () =>
+        this.#get("metrics/get-history", {
+          run_id: runId,
+          metric_key: key,
+          max_results: String(POINTS),
+          ...(pageToken !== undefined && { page_token: pageToken }),
+        }),
+      );
+      const next = text(answer["next_page_token"]);
+      for (const point of metricsIn(answer["metrics"])) points.push(point);
+      pageToken = next === pageToken ? undefined : next; // a server that knows no pages gives all
+    } while (pageToken !== undefined);
+    // Servers give no values of a run that does not exist.
+    if (points.length === 0 && (await this.run(runId)) === undefined) throw noSuchRun(runId, this.#uri);
+    return maxPoints === undefined ? points.sort(byTime) : thinned(points, maxPoints);
+  }
+
+  async summaries(runId: string): Promise<MetricSummary[]> {
+    const run = await this.run(runId);
+    if (run === undefined) throw noSuchRun(runId, this.#uri);
+    const keys = Object.keys(run.metrics);
+    const found: MetricSummary[] = [];
+    for (let at = 0; at < keys.length; at += WIDTH) {
+      const some = keys.slice(at, at + WIDTH);
+      const histories = await Promise.all(some.map((key) => this.history(runId, key, undefined)));
+      for (const [i, points] of histories.entries())
+        if (points.length > 0) found.push(summaryOf(some[i] as string, points));
+    }
+    return found;
+  }
+
+  async createExperiment({ name, artifactLocation, tags }: NewExperiment): Promise<string> {
+    const answer = await this.#post("experiments/create", {
+      name,
+      ...(artifactLocation !== undefined && { artifact_location: artifactLocation }),
+      tags,
+    });
+    const id = text(answer["experiment_id"]);
+    if (id === undefined) throw this.#api.incomplete("experiments/create").error;
+    return id;
+  }
+
+  async editExperiment(experimentId: string, edit: ExperimentEdit): Promise<void> {
+    const id = { experiment_id: experimentId };
+    const missing = (): PulseError => noSuchExperiment(experimentId, this.#uri);
+    if (edit.kind === "setTag")
+      await this.#there(this.#post("experiments/set-experiment-tag", { ...id, ...edit.tag }), missing);
+    else if (edit.kind === "rename")
+      await this.#there(this.#post("experiments/update", { ...id, new_name: edit.name }), missing);
+    else await this.#there(this.#post(`experiments/${edit.kind}`, id), missing);
+  }
+
+  async editRun(runId: string, edit: RunEdit): Promise<void> {
+    const id = { run_id: runId };
+    switch (edit.kind) {
+      case "setTag":
+        return void (await this.#of(runId, () => this.#post("runs/set-tag", { ...id, ...edit.tag })));
+      case "deleteTag":
+        return void (await this.#of(runId, () => this.#post("runs/delete-tag", { ...id, key: edit.key })));
+      case "update": {
+        const { status, endTime, runName } = edit;
+        const update = { status, end_time: endTime, run_name: runName };
+        return void (await this.#of(runId, () => this.#post("runs/update", { ...id, ...update })));
+      }
+      default:
+        await this.#of(runId, () => this.#post(`runs/${edit.kind}`, id));
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#left.clear();
+  }
+
+  async #queries(filter: Search["filter"]): Promise<ReturnType<typeof serverQueries>> {
+    if (this.#isModern === undefined && /"IS N|"dataset"/.test(JSON.stringify(filter))) {
+      const facts = await (this.#api as Partial<{ facts(): Promise<{ version?: string | undefined }> }>).facts?.();
+      this.#isModern = Number.parseInt(facts?.version ?? "2", 10) >= 3;
+    }
+    return serverQueries(filter, this.#isModern ?? true);
+  }
+
+  async #searched(
+    { experimentIds, viewType }: RunSearch,
+    order: readonly string[],
+    filter: string,
+    maxResults: number,
+    pageToken: string | undefined,
+    fingerprint: Fingerprint,
+  ): Promise<Page<MlflowRun>> {
+    const answer = await this.#post("runs/search", {
+      experiment_ids: experimentIds,
+      filter,
+      run_view_type: VIEWS[viewType],
+      max_results: maxResults,
+      order_by: order,
+      ...(pageToken !== undefined && { page_token: serverToken(pageToken, fingerprint) }),
+    });
+    return pageIn(answer, "runs", runIn, fingerprint);
+  }
+
+  /** Returns a page of a search that is filtered or merged here. Its token is a number of runs. */
+  async #page(
+    begin: () => Merged,
+    maxResults: number,
+    pageToken: string | undefined,
+    fingerprint: Fingerprint,
+  ): Promise<Page<MlflowRun>> {
+    const offset = pageToken === undefined ? 0 : offsetIn(pageToken, fingerprint);
+    const left = pageToken === undefined ? undefined : this.#left.get(pageToken);
+    if (pageToken !== undefined) this.#left.delete(pageToken); // nobody else may go on with it
+    const merged = left ?? begin();
+    const take = async (): Promise<MlflowRun | undefined> => {
+      const { next } = merged;
+      merged.next = undefined;
+      return next ?? ((await merged.runs.next()).value as MlflowRun | undefined);
+    };
+    if (left === undefined) for (let i = 0; i < offset; i++) if ((await take()) === undefined) break;
+    const items: MlflowRun[] = [];
+    while (items.length < maxResults) {
+      const run = await take();
+      if (run === undefined) return { items, nextPageToken: undefined };
+      items.push(run);
+    }
+    merged.next = await take();
+    if (merged.next === undefined) return { items, nextPageToken: undefined };
+    const nextPageToken = tokenOf(offset + items.length, fingerprint);
+    this.#left.set(nextPageToken, merged);
+    if (this.#left.size > MAX_LEFT) this.#left.delete(this.#left.keys().next().value as string);
+    return { items, nextPageToken };
+  }
+
+  async *#allExperiments(viewType: ViewType): AsyncGenerator<MlflowExperiment, void, void> {
+    let pageToken: string | undefined;
+    do {
+      const answer = await this.#post("experiments/search", {
+        view_type: VIEWS[viewType],
+        max_results: PAGE,
+        ...(pageToken !== undefined && { page_token: pageToken }),
+      });
+      yield* list(answer["experiments"]).flatMap((each) => experimentIn(each) ?? []);
+      pageToken = text(answer["next_page_token"]);
+    } while (pageToken !== undefined);
+  }
+
+  #get(call: string, query: Readonly<Record<string, string>>): Promise<Record<string, unknown>> {
+    return this.#called(call, () => this.#api.get(call, query));
+  }
+
+  #post(call: string, body: object): Promise<Record<string, unknown>> {
+    return this.#called(call, () => this.#api.post(call, body));
+  }
+
+  async #called(call: string, send: () => Promise<Record<string, unknown>>): Promise<Record<string, unknown>> {
+    if (this.#api.lacks?.(call))
+      throw new PulseError("WRONG_TARGET", `${this.#api.login} has no call ${call}; use a client with a tracking URI.`);
+    try {
+      return await send();
+    } catch (error) {
+      throw error instanceof Failure ? error.error : error;
+    }
+  }
+
+  /** Returns an answer; undefined if what was asked for does not exist. */
+  async #found(answer: Promise<Record<string, unknown>>): Promise<Record<string, unknown> | undefined> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Awaits an answer about something that must exist. */
+  async #there(answer: Promise<Record<string, unknown>>, missing: () => PulseError): Promise<Record<string, unknown>> {
+    try {
+      return await answer;
+    } catch (error) {
+      throw isMissing(error) ? missing() : error;
+    }
+  }
+
+  #of(runId: string, send: () => Promise<Record<string, unknown>>): Promise<Record<string, unknown>> {
+    return this.#there(send(), () => noSuchRun(runId, this.#uri));
+  }
+}
+
+/** A tag that does not exist is refused with the same code. */
+const isMissing = (error: unknown): boolean =>
+  error instanceof MlflowError && error.errorCode === "RESOURCE_DOES_NOT_EXIST" && !/\btag\b/i.test(error.message);
+
+function pageIn<T>(
+  answer: Readonly<Record<string, unknown>>,
+  name: string,
+  read: (item: Record<string, unknown>) => T | undefined,
+  fingerprint: Fingerprint,
+): Page<T> {
+  const token = text(answer["next_page_token"]);
+  return {
+    items: list(answer[name]).flatMap((item) => read(item) ?? []),
+    nextPageToken: token && tokenOf(token, fingerprint),
+  };
+}
+
+function serverToken(token: string, fingerprint: Fingerprint): string {
+  const state = stateOf(token, fingerprint);
+  if (typeof state === "string") return state;
+  throw new PulseError("INVALID_OPTION", "page: pageToken does not belong to this search.");
+}
+
+function offsetIn(token: string, fingerprint: Fingerprint): number {
+  const state = stateOf(token, fingerprint);
+  if (Number.isSafeInteger(state) && (state as number) > 0) return state as number;
+  throw new PulseError("INVALID_OPTION", "page: pageToken does not belong to this search.");
+}
