@@ -52,7 +52,7 @@ export function noSuchMetric(missing: string, metric: string, keys: readonly str
 }
 
 /** Returns the lines of a chart with its title, and the extremes below. */
-export function chartOf(terminal: Terminal, runName: string, points: readonly Metric[]): string[] {
+function chartOf(terminal: Terminal, runName: string, points: readonly Metric[]): string[] {
   const most = widthOfTerminal(terminal);
   const width = Math.min(MOST_WIDTH, most === Number.POSITIVE_INFINITY ? WIDTH : most);
   const finite = points.filter(({ value }) => Number.isFinite(value));

@@ -20,7 +20,9 @@ export function treeOf(runs: readonly MlflowRun[]): TreeLine[] {
   for (const run of runs) {
     const named = run.tags[PARENT_TAG];
     const parent = named !== undefined && listed.has(named) ? named : undefined;
-    children.set(parent, [...(children.get(parent) ?? []), run]);
+    const siblings = children.get(parent);
+    if (siblings === undefined) children.set(parent, [run]);
+    else siblings.push(run);
   }
   const lines: TreeLine[] = [];
   const done = new Set<string>();

@@ -13,7 +13,7 @@ import type { Reading } from "./reading.js";
 import { PARENT_TAG } from "./run-tree.js";
 import { idLength, lengthOf, shownNumber, shownParam, shownTime, since, span, statusStyle } from "./shown.js";
 import { type Column, textTable, widthOfTerminal } from "./table.js";
-import { cutTo, widthOf } from "./width.js";
+import { cutTo, widestOf, widthOf } from "./width.js";
 
 /** A run with all that `show` tells about it. */
 export interface RunReport {
@@ -31,8 +31,8 @@ export interface RunReport {
   readonly url: string | undefined;
 }
 
-/** The children that are listed. */
-const MAX_CHILDREN = 20;
+/** The children that are read, and those of them that are listed for people. */
+const [MAX_READ, MAX_CHILDREN] = [1_000, 20];
 /** Further metrics have no history. */
 const MAX_HISTORIES = 60;
 /** The bars of a history on a wide and on a narrow terminal. */
@@ -59,9 +59,9 @@ async function reportOn(reading: Reading, run: MlflowRun, drawn: boolean): Promi
     client.getExperiment(run.experimentId).catch(() => undefined),
     client.getParentRun(run),
     client
-      .searchRuns({ experimentIds: [run.experimentId] })
+      .runs() // children may belong to other experiments
       .where((r) => r.tag(PARENT_TAG).eq(run.runId))
-      .toArray(),
+      .toArray(MAX_READ),
     client.bestValues(run),
     client.listArtifacts(run).catch((error: unknown) => shownText(messageOf(error))), // the rest is shown all the same
   ]);
@@ -83,7 +83,7 @@ async function reportOn(reading: Reading, run: MlflowRun, drawn: boolean): Promi
 }
 
 /** Returns the lines that show a run. */
-export function reportLines(terminal: Terminal, report: RunReport, now: number): string[] {
+function reportLines(terminal: Terminal, report: RunReport, now: number): string[] {
   const { run, artifacts, url } = report;
   const { tags, params } = run;
   const width = widthOfTerminal(terminal);
@@ -94,7 +94,7 @@ export function reportLines(terminal: Terminal, report: RunReport, now: number):
   const own = Object.keys(tags).filter((key) => !SHOWN_APART.test(key));
   const picked = (keys: readonly string[]): Record<string, string> =>
     Object.fromEntries([...keys].sort().map((key) => [key, tags[key] ?? ""]));
-  const isError = (key: string): boolean => ERROR.test(key);
+  const isProblem = (key: string): boolean => PROBLEM.test(key);
   return [
     ...headLines(terminal, report, now),
     ...section(
@@ -106,7 +106,7 @@ export function reportLines(terminal: Terminal, report: RunReport, now: number):
             .split(/\r\n|\n|\r/)
             .map(printable),
     ),
-    ...section("Error", errorLines(terminal, picked(own.filter(isError)), width - 2)),
+    ...section("Problems", problemLines(terminal, picked(own.filter(isProblem)), width - 2)),
     ...section("Params", pairs(Object.fromEntries(Object.entries(params).sort(([a], [b]) => (a < b ? -1 : 1))))),
     ...section("Metrics", report.metrics.length === 0 ? [] : metricLines(terminal, report)),
     ...section("Children", childLines(terminal, report.children)),
@@ -114,8 +114,8 @@ export function reportLines(terminal: Terminal, report: RunReport, now: number):
     ...section("Artifacts", artifactLines(terminal, artifacts)),
     ...section("Tags", [
       ...pairs({
-        ...picked(own.filter((key) => !isError(key) && !isSystem(key))),
-        ...picked(own.filter((key) => !isError(key) && isSystem(key))),
+        ...picked(own.filter((key) => !isProblem(key) && !isSystem(key))),
+        ...picked(own.filter((key) => !isProblem(key) && isSystem(key))),
       }),
     ]),
     ...(url === undefined ? [] : ["", shownText(url)]),
@@ -125,8 +125,8 @@ export function reportLines(terminal: Terminal, report: RunReport, now: number):
 const NOTE = "mlflow.note.content";
 /** Tags whose content is shown elsewhere. */
 const SHOWN_APART = /^mlflow\.(?:note\.content|runName|parentRunId|user)$/;
-/** Tags that say what went wrong. */
-const ERROR = /^error\.|^pulse\.(?:ignored_error|artifact_failed\.|refused\.|conflict\.)/;
+/** Tags that say what went wrong: with the run, with a file, or with what the store refused. */
+const PROBLEM = /^error\.|^pulse\.(?:ignored_error|artifact_failed\.|refused\.|conflict\.)/;
 
 /** Returns the lines about the run as a whole. */
 export function headLines(terminal: Terminal, { run, experiment, parent }: RunReport, now: number): string[] {
@@ -155,7 +155,7 @@ const isSystem = (key: string): boolean => /^(?:mlflow|pulse)\./.test(key);
 /** Returns a line for each pair; long values are cut on a terminal. */
 export function pairLines(terminal: Terminal, pairs: Readonly<Record<string, string>>, width: number): string[] {
   const shown = Object.entries(pairs).map(([key, value]) => [printable(key), printable(shownParam(value))] as const);
-  const most = Math.min(40, Math.max(0, ...shown.map(([key]) => widthOf(key))));
+  const most = Math.min(40, widestOf(shown.map(([key]) => key)));
   return shown.map(([key, value]) => {
     const line = cutTo(`${key}${" ".repeat(Math.max(0, most - widthOf(key)))}  ${value}`.trimEnd(), width);
     return isSystem(key) ? styled(terminal, "dim", line) : line;
@@ -163,7 +163,7 @@ export function pairLines(terminal: Terminal, pairs: Readonly<Record<string, str
 }
 
 /** Shows a tag of several lines, such as a stack, as several lines. */
-function errorLines(terminal: Terminal, tags: Readonly<Record<string, string>>, width: number): string[] {
+function problemLines(terminal: Terminal, tags: Readonly<Record<string, string>>, width: number): string[] {
   const order = ["error.message", "error.type"]; // the last one comes first
   const placed = Object.entries(tags).sort(([a], [b]) => order.indexOf(b) - order.indexOf(a));
   return placed.flatMap(([key, value]) => {
@@ -221,7 +221,7 @@ const datasetLines = ({ inputs }: MlflowRun): string[] =>
 
 function artifactLines(terminal: Terminal, artifacts: readonly ArtifactInfo[] | string): string[] {
   if (typeof artifacts === "string") return [styled(terminal, "yellow", artifacts)];
-  const widest = Math.max(0, ...artifacts.map(({ path }) => widthOf(printable(path)) + 1));
+  const widest = widestOf(artifacts.map(({ path }) => printable(path))) + 1;
   return artifacts.map(({ path, isDir, size }) => {
     const name = printable(path) + (isDir ? "/" : "");
     const gap = " ".repeat(widest - widthOf(name));

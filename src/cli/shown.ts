@@ -62,8 +62,9 @@ const SHORT_ID = 8;
 
 /** Returns how many digits of some ids tell them apart, at least 8. */
 export function idLength(ids: readonly string[]): number {
-  const most = Math.max(SHORT_ID, ...ids.map((id) => id.length));
+  const most = ids.reduce((longest, id) => Math.max(longest, id.length), SHORT_ID);
+  const count = new Set(ids).size;
   let length = SHORT_ID;
-  while (length < most && new Set(ids.map((id) => id.slice(0, length))).size < new Set(ids).size) length += 4;
+  while (length < most && new Set(ids.map((id) => id.slice(0, length))).size < count) length += 4;
   return length;
 }

@@ -1,6 +1,6 @@
 import { printable } from "../base/text/printable.js";
 import { type Style, styled, type Terminal } from "./output.js";
-import { cutTo, filled, widthOf } from "./width.js";
+import { cutTo, filled, widestOf, widthOf } from "./width.js";
 
 /** How a command prints its result. */
 export type Format = "text" | "json" | "csv" | "md";
@@ -111,7 +111,7 @@ interface Fitted {
 /** Leaves out columns from the right until the others fit, and shortens those that can be, the widest first. */
 function fitting(columns: readonly Column[], most: number): Fitted[] {
   const sized = columns.map((column) => {
-    const cells = Math.max(0, ...column.cells.map(({ text }) => widthOf(text)));
+    const cells = widestOf(column.cells.map(({ text }) => text));
     const title = widthOf(column.title);
     const width = Math.max(cells, title);
     const uncut = column.right ? cells : Math.min(cells, column.least ?? cells);

@@ -20,6 +20,13 @@ export function widthOf(text: string): number {
   return width;
 }
 
+/** Returns the width of the widest text; of as many as there are, which a call with each as an argument cannot take. */
+export function widestOf(texts: Iterable<string>): number {
+  let widest = 0;
+  for (const text of texts) widest = Math.max(widest, widthOf(text));
+  return widest;
+}
+
 /** Cuts a text to some columns of a terminal, at least one. */
 export function cutTo(text: string, most: number): string {
   if (widthOf(text) <= most) return text;

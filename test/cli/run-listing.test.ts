@@ -10,6 +10,7 @@ import { runColumns } from "../../src/cli/run-columns.js";
 import { treeOf } from "../../src/cli/run-tree.js";
 import { listRuns, type RunsOptions } from "../../src/cli/runs.js";
 import { showRun } from "../../src/cli/show.js";
+import { idLength } from "../../src/cli/shown.js";
 import { textTable } from "../../src/cli/table.js";
 import { watch } from "../../src/cli/watch.js";
 import { MlflowClient } from "../../src/client/mlflow-client.js";
@@ -139,6 +140,23 @@ test("runs lists, sorts, filters and limits", async () => {
   await assert.rejects(runs({ watch: true, format: "csv" }), { message: /--csv excludes it/ });
 });
 
+test("runs of deleted experiments are listed with --deleted", async () => {
+  const { runs, client } = sweep();
+  await client.deleteExperiment((await findExperiment(client, "Other")).experimentId);
+  await client.deleteRun(await findRun(client, "one"));
+  const elsewhere = (await client.searchRuns({ experimentIds: ["2"] }).toArray())[0];
+  if (elsewhere) await client.deleteRun(elsewhere);
+  assert.deepEqual(names(await runs({ viewType: "deleted", experiments: [], sort: ["name"] })), ["elsewhere", "one"]);
+  assert.match((await runs({ viewType: "all" })).out, / stage .*\n[\s\S]* deleted /);
+});
+
+test("very many runs are no problem", () => {
+  const runs = Array.from({ length: 130_000 }, (_, i) => someRun({ runId: String(i).padStart(8, "0") }));
+  assert.equal(treeOf(runs).length, runs.length);
+  const cells = runs.map(({ runId }) => ({ text: runId.slice(0, idLength(["a", "b"])) }));
+  assert.equal(textTable(undefined, [{ title: "id", cells }]).length, runs.length + 1);
+});
+
 test("runs gives JSON, CSV and Markdown", async () => {
   const { runs } = sweep();
   const { uri, runs: entities, more } = JSON.parse((await runs({ format: "json", sort: ["name"] })).out);
@@ -201,7 +219,7 @@ test("show tells everything about a run", async () => {
   const { out } = await heardBy((terminal) => showRun(terminal, reading, "two"));
   assert.match(out, /^two {2}FINISHED\nid +\d{32}\nexperiment +Sweep \(1\)\nstarted +2023-\S+ \S+ \(\d+ days ago\)\nended .*\nduration +12 s\nuser .*\nparent +sweep \(\d{32}\)\n/); // biome-ignore format: one line
   assert.match(out, /\nNote\n {2}First line\n {2}Second line\n/);
-  assert.match(out, /\nError\n {2}error\.message {2}boom\n/);
+  assert.match(out, /\nProblems\n {2}error\.message {2}boom\n/);
   assert.match(out, /\nParams\n {2}formula {2}=1\+1\n {2}lr {7}0\.2\n {2}seed {5}7\n/);
   assert.match(out, /\n {2}metric {2}last {6}min {6}max {6}count {2}history\n {2}loss {7}6 {2}@3 {2}0\.5 {2}@2 {4}6 {2}@3 {6}4 {2}[▁-█]{4}\n/); // biome-ignore format: one line
   assert.match(out, /\nArtifacts\n {2}notes\/\n {2}report\.md {3}4 B\n/);
