@@ -1,10 +1,11 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { sweepUnfinished } from "../../artifacts/temporary-names.js";
 import { type ExperimentRef, experimentLabel, type Tag } from "../../base/entities.js";
 import { messageOf, PulseError } from "../../base/errors.js";
 import { makeFolder } from "../../base/folders.js";
 import { wellFormed } from "../../base/text/keys.js";
+import type { ExperimentEdit, NewExperiment } from "../../contracts/store-reader.js";
 import {
   addFolder,
   apartFrom,
@@ -90,6 +91,55 @@ export class Experiments {
     return ID.test(id) ? [join(this.#root, id), join(this.#root, TRASH, id)] : [];
   }
 
+  /** Creates an experiment and returns its id. @throws PulseError `REJECTED` for a name that is taken */
+  create({ name, artifactLocation, tags }: NewExperiment): string {
+    this.#makeRoot();
+    this.#needFree(name);
+    const { id, folder } = this.#remembered(wellFormed(name), this.#made(wellFormed(name), artifactLocation));
+    for (const { key, value } of tags) this.#setTag(folder, key, value);
+    return id;
+  }
+
+  /**
+   * Changes an experiment, and moves it into the trash or back. Returns its folder; undefined if there is none.
+   * @throws PulseError `REJECTED` for a name that is taken
+   */
+  edit(id: string, edit: ExperimentEdit): string | undefined {
+    this.begin();
+    this.#names.clear();
+    const place = [this.#root, join(this.#root, TRASH)].find((each) => ID.test(id) && this.#read(each, id));
+    if (place === undefined) return undefined;
+    const folder = join(place, id);
+    if (edit.kind === "rename") this.#needFree(edit.name, id);
+    if (edit.kind === "setTag") this.#setTag(folder, edit.tag.key, edit.tag.value);
+    const to =
+      edit.kind === "delete" ? join(this.#root, TRASH, id) : edit.kind === "restore" ? join(this.#root, id) : folder;
+    const meta = new Meta(textOf(join(folder, META)) ?? "");
+    const stage = edit.kind === "delete" ? "deleted" : edit.kind === "restore" ? "active" : undefined;
+    const text = meta.with({
+      ...(edit.kind === "rename" && { name: wellFormed(edit.name) }),
+      ...(stage !== undefined && { lifecycle_stage: stage }),
+      last_update_time: this.#now(),
+    });
+    replaceFile(join(folder, META), text, folder);
+    if (to !== folder) {
+      addFolder(join(this.#root, TRASH));
+      renameSync(folder, to);
+    }
+    return to;
+  }
+
+  #needFree(name: string, besides?: string): void {
+    const wanted = wellFormed(name);
+    for (const place of [this.#root, join(this.#root, TRASH)])
+      for (const id of idsIn(place))
+        if (id !== besides && this.#scanned(place, id)?.name === wanted)
+          throw new PulseError(
+            "REJECTED",
+            `There is an experiment ${JSON.stringify(name)} already, possibly a deleted one.`,
+          );
+  }
+
   #byId(ref: Extract<ExperimentRef, { id: string }>): Experiment | PulseError {
     const { id } = ref;
     this.#makeRoot();
@@ -128,22 +178,22 @@ export class Experiments {
    * Creates an experiment whose id is derived from its name, so that programs that do so at the same time agree.
    * @throws Unreadable while another program may be writing one of that name
    */
-  #made(name: string): Experiment {
+  #made(name: string, location?: string): Experiment {
     if (this.#unreadable?.isNew) throw this.#unreadable;
     for (let again = name === DEFAULT.name ? -1 : 0; ; again++) {
       const id = again < 0 ? DEFAULT.id : idOf(name, again);
       const [there, gone] = [this.#read(this.#root, id), this.#read(join(this.#root, TRASH), id)];
       if (there?.name === name && !there.deleted) return there; // created just now by another program
       // A folder without a file was left by a killed program and is not an experiment.
-      if (there === undefined && gone === undefined) return this.#make(name, id);
+      if (there === undefined && gone === undefined) return this.#make(name, id, location);
     }
   }
 
-  #make(name: string, id: string): Experiment {
+  #make(name: string, id: string, location?: string): Experiment {
     const folder = join(this.#root, id);
     if (!addFolder(folder)) sweepUnfinished(folder);
     const now = this.#now();
-    const artifactLocation = mlrunsUri(folder);
+    const artifactLocation = location ?? mlrunsUri(folder);
     const fields = { artifact_location: artifactLocation, creation_time: now, experiment_id: id };
     replaceFile(
       join(folder, META),

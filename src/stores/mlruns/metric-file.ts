@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
-import type { Metric } from "../../base/entities.js";
+import type { Metric, MetricPoint } from "../../base/entities.js";
 import { PLAIN } from "./files.js";
 
 /** How long to wait for a program that may be writing a line without an end. */
@@ -170,6 +170,14 @@ function pointOf(line: string): Point | undefined {
   const value = numberOf(parts[1] as string);
   if (!Number.isInteger(timestamp) || value === undefined || !Number.isInteger(step)) return undefined;
   return { timestamp, value, step, fields };
+}
+
+/** Parses a line as a value of a metric; undefined if it is none. */
+export function pointIn(line: string): MetricPoint | undefined {
+  const point = pointOf(line);
+  if (point === undefined) return undefined;
+  const word = { nan: Number.NaN, inf: Number.POSITIVE_INFINITY, "-inf": Number.NEGATIVE_INFINITY }[point.value];
+  return { value: word ?? Number(point.value), timestamp: point.timestamp, step: point.step };
 }
 
 /** Normalises a value written by Python; undefined if it is not a number. */

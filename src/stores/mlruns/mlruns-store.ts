@@ -3,6 +3,7 @@ import type { Clock } from "../../base/clock.js";
 import type { Metric } from "../../base/entities.js";
 import { messageOf, PulseError, type PulseErrorCode } from "../../base/errors.js";
 import { refusedTags } from "../../contracts/refused-tags.js";
+import type { StoreReader } from "../../contracts/store-reader.js";
 import {
   type ArtifactPlace,
   DONE,
@@ -76,6 +77,25 @@ export class MlrunsStore implements ReadyStore {
 
   tagOf({ runId }: StoredIds, key: string): string | undefined {
     return this.#looked(runId, (run) => run.tag(key));
+  }
+
+  /** Loaded on demand. */
+  async reader(): Promise<StoreReader> {
+    const { MlrunsReader } = await import("./mlruns-reader.js");
+    return new MlrunsReader(this, this.#experiments);
+  }
+
+  /** @internal Does an administrator's work; what was known of runs is read again. */
+  async administer<R>(work: () => R): Promise<R> {
+    this.#experiments.begin();
+    this.#runs.clear();
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof PulseError) throw error;
+      const outcome = this.#outcomeOf(error, "");
+      throw "error" in outcome ? outcome.error : error;
+    }
   }
 
   /** Loaded on demand: only `doctor` uses it. */

@@ -2,10 +2,12 @@ import { readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { LocalRepository } from "../../artifacts/local.js";
 import { sweepUnfinished, unfinishedIn } from "../../artifacts/temporary-names.js";
+import { systemClock } from "../../base/clock.js";
 import type { DatasetInput, Metric, Param, Tag } from "../../base/entities.js";
 import { messageOf, PulseError } from "../../base/errors.js";
 import { wellFormed } from "../../base/text/keys.js";
 import { LIMITS } from "../../base/text/limits.js";
+import type { RunEdit } from "../../contracts/store-reader.js";
 import type { ArtifactPlace, RefusedItems, RunEnd, RunStart } from "../../contracts/tracking-store.js";
 import type { Experiment } from "./experiments.js";
 import {
@@ -36,9 +38,11 @@ const STATUS = { RUNNING: 1, FINISHED: 3, FAILED: 4, KILLED: 5 } as const;
 /** `SourceType.LOCAL`, which MLflow writes for every run. */
 const LOCAL = 4;
 /** Prefix of tags that name the original key of a changed file name. */
-const KEY_TAG = "pulse.key.";
+export const KEY_TAG = "pulse.key." as const;
 /** MLflow only recognises a run if these folders exist. */
 const FOLDERS = ["metrics", "params", "artifacts", "tags"] as const;
+
+const RUN_NAME = "mlflow.runName";
 
 type Kind = "metrics" | "params" | "tags";
 type Fields = Readonly<Record<string, string | number | null>>;
@@ -71,6 +75,11 @@ export class RunFolder {
     this.#unseen = unseen;
   }
 
+  /** Whether there is a run in a folder. */
+  static isAt(folder: string): boolean {
+    return statOf(join(folder, META)) !== undefined;
+  }
+
   /** Opens the run in a folder, if there is one. */
   static at(folder: string): RunFolder | undefined {
     if (!statOf(join(folder, META))) return undefined;
@@ -94,7 +103,7 @@ export class RunFolder {
   /** @throws PulseError if the file cannot be read */
   get deleted(): boolean {
     const { own, read } = this.#current();
-    return own === undefined && read?.text("lifecycle_stage") === "deleted";
+    return (own === undefined ? read?.text("lifecycle_stage") : own["lifecycle_stage"]) === "deleted";
   }
 
   get status(): number {
@@ -158,6 +167,39 @@ export class RunFolder {
     if (ifRunning && this.status !== STATUS.RUNNING) return;
     this.#edit({ status: STATUS[status], end_time: ifRunning ? Math.max(endTime, this.#latestTime()) : endTime });
     this.#written.clear(); // anything that follows reads the files again
+  }
+
+  /** Changes what an administrator changes. @throws PulseError `RUN_DELETED`; `REJECTED` for a tag it does not have */
+  edit(edit: Exclude<RunEdit, { kind: "delete" | "restore" }>): void {
+    if (this.deleted) throw new PulseError("RUN_DELETED", `Run ${basename(this.#folder)} was deleted.`);
+    if (edit.kind === "deleteTag") {
+      this.#deleteTag(edit.key);
+      return;
+    }
+    const name = edit.kind === "update" ? edit.runName : edit.tag.key === RUN_NAME ? edit.tag.value : undefined;
+    if (edit.kind === "setTag") this.setTag(edit.tag);
+    else if (name !== undefined) this.setTag({ key: RUN_NAME, value: name });
+    if (name !== undefined) this.rename(name);
+    if (edit.kind !== "update") return;
+    const { status, endTime } = edit;
+    this.#edit({
+      ...(status !== undefined && { status: STATUS[status] }),
+      ...(endTime !== undefined && { end_time: endTime }),
+    });
+  }
+
+  /** Marks the run as deleted, or as in use again. */
+  setDeleted(isDeleted: boolean): void {
+    const stage = isDeleted ? "deleted" : "active";
+    this.#edit({ lifecycle_stage: stage, deleted_time: isDeleted ? systemClock.now() : null });
+  }
+
+  #deleteTag(key: string): void {
+    const path = [fileOf(key), apartFrom(key)].map((file) => join(this.#folder, "tags", file));
+    const there = isKey(key) ? path.find((file) => textOf(file) !== undefined) : undefined;
+    if (there === undefined)
+      throw new PulseError("REJECTED", `Run ${basename(this.#folder)} has no tag ${JSON.stringify(key)}.`);
+    rmSync(there);
   }
 
   rename(name: string): void {

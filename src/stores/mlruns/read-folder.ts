@@ -1,0 +1,228 @@
+import { closeSync, constants, openSync, readdirSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { DatasetInput, Metric, MetricPoint, MlflowExperiment, MlflowRun, RunStatus } from "../../base/entities.js";
+import { part } from "../../base/loading.js";
+import { isLater } from "../../search/points.js";
+import { codeOf, PLAIN, textOf } from "./files.js";
+import { META } from "./folder-path.js";
+import { Meta } from "./meta.js";
+import { pointIn } from "./metric-file.js";
+import { KEY_TAG } from "./run-folder.js";
+
+/** How long reading holds the event loop, in milliseconds. */
+const SLICE_MS = 4;
+const CHUNK_BYTES = 128 * 1024;
+/** MLflow's numbers for a run's status. */
+const STATUSES: readonly (RunStatus | undefined)[] = [
+  undefined,
+  "RUNNING",
+  "SCHEDULED",
+  "FINISHED",
+  "FAILED",
+  "KILLED",
+];
+
+/** Lets the event loop turn when reading has held it for long enough. */
+export class Pace {
+  #since = performance.now();
+
+  async step(): Promise<void> {
+    if (performance.now() - this.#since < SLICE_MS) return;
+    await nextTurn();
+    this.#since = performance.now();
+  }
+}
+
+/** Returns the fields of a `meta.yaml`; undefined if there is none, or it cannot be read, as in MLflow. */
+export function fieldsAt(folder: string): ((key: string) => string | undefined) | undefined {
+  try {
+    const text = textOf(join(folder, META));
+    if (text === undefined) return undefined;
+    const own = ownFields(text);
+    if (own) return (key) => own.get(key);
+    const meta = new Meta(text);
+    return (key) => meta.text(key);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads a file of our own form, a hundred times as fast as YAML; undefined if it has another one. */
+function ownFields(text: string): Map<string, string | undefined> | undefined {
+  const fields = new Map<string, string | undefined>();
+  for (const line of text.split("\n")) {
+    if (line === "") continue;
+    const [, key, value] = /^(\w+): (null|\[\]|-?\d+|"(?:[^"\\]|\\.)*")$/.exec(line) ?? [];
+    if (key === undefined || value === undefined) return undefined;
+    if (value === "null" || value === "[]") continue;
+    fields.set(key, value.startsWith('"') ? (JSON.parse(value) as string) : value);
+  }
+  return fields;
+}
+
+/** Reads an experiment's folder; undefined if it is not one. */
+export function experimentAt(folder: string, id: string, isTrash: boolean): MlflowExperiment | undefined {
+  const field = fieldsAt(folder);
+  if (field?.("experiment_id") !== id) return undefined;
+  return {
+    experimentId: id,
+    name: field("name") ?? "",
+    artifactLocation: field("artifact_location") ?? "",
+    lifecycleStage: isTrash || field("lifecycle_stage") === "deleted" ? "deleted" : "active",
+    creationTime: dateOf(field("creation_time")),
+    lastUpdateTime: dateOf(field("last_update_time")),
+    tags: Object.fromEntries(keyed(join(folder, "tags"), new Map()).map(({ key, path }) => [key, textOf(path) ?? ""])),
+  };
+}
+
+/** Reads a run's folder; undefined if it is not one, or was removed meanwhile. */
+export async function runAt(folder: string, runId: string, pace: Pace): Promise<MlflowRun | undefined> {
+  const field = fieldsAt(folder);
+  if (field === undefined || (field("run_id") ?? field("run_uuid")) !== runId) return undefined;
+  const texts = async (kind: "params" | "tags"): Promise<Record<string, string>> => {
+    const found: [string, string][] = [];
+    for (const { key, path } of keyed(join(folder, kind), names)) {
+      if (!key.startsWith(KEY_TAG)) found.push([key, read(path) ?? ""]);
+      await pace.step();
+    }
+    return Object.fromEntries(found);
+  };
+  const names = namesIn(folder);
+  const tags = await texts("tags");
+  const metrics: [string, number][] = [];
+  for (const { key, path } of keyed(join(folder, "metrics"), names)) {
+    let last: MetricPoint | undefined;
+    for await (const point of pointsAt(path, pace)) if (last === undefined || isLater(point, last)) last = point;
+    if (last) metrics.push([key, last.value]);
+  }
+  return {
+    runId,
+    runName: field("run_name") ?? tags["mlflow.runName"] ?? "",
+    experimentId: field("experiment_id") ?? "",
+    status: STATUSES[Number(field("status"))] ?? "RUNNING",
+    startTime: dateOf(field("start_time")) ?? new Date(0),
+    endTime: dateOf(field("end_time")),
+    userId: field("user_id") ?? "",
+    lifecycleStage: field("lifecycle_stage") === "deleted" ? "deleted" : "active",
+    artifactUri: field("artifact_uri") ?? "",
+    params: await texts("params"),
+    tags,
+    metrics: Object.fromEntries(metrics),
+    inputs: inputsAt(folder),
+  };
+}
+
+/** The metrics of a run: their keys and files. */
+export const metricFiles = (folder: string): readonly { readonly key: string; readonly path: string }[] =>
+  keyed(join(folder, "metrics"), namesIn(folder));
+
+/** Reads the values of a metric's file. Lines that are no values are left out, as is one without an end. */
+export async function* pointsAt(path: string, pace: Pace): AsyncGenerator<MetricPoint, void, void> {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, constants.O_RDONLY | PLAIN);
+  } catch {
+    return; // removed, or not readable
+  }
+  try {
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    let rest = "";
+    for (let at = 0; ; ) {
+      const length = readSync(descriptor, chunk, 0, chunk.length, at);
+      const lines = (rest + chunk.toString("latin1", 0, length)).split("\n");
+      rest = length === 0 ? "" : (lines.pop() as string);
+      for (const line of lines) {
+        const point = pointIn(line);
+        if (point) yield point;
+      }
+      if (length === 0) return;
+      at += length;
+      await pace.step();
+    }
+  } catch (error) {
+    if (codeOf(error) !== "EISDIR") throw error;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Makes a metric's history from its file. */
+export async function historyAt(path: string, key: string, pace: Pace): Promise<Metric[]> {
+  const points: Metric[] = [];
+  for await (const point of pointsAt(path, pace)) points.push({ key, ...point });
+  return points;
+}
+
+/** The keys of changed file names: their tags hold them. */
+function namesIn(folder: string): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const { key, path } of keyed(join(folder, "tags"), new Map()))
+    if (key.startsWith(KEY_TAG)) names.set(key.slice(KEY_TAG.length), read(path) ?? "");
+  return names;
+}
+
+/** The files in a folder by their keys, which may lead into folders. Links are not followed. */
+function keyed(folder: string, names: ReadonlyMap<string, string>): { key: string; path: string }[] {
+  const found: { key: string; path: string }[] = [];
+  const walk = (below: string): void => {
+    let entries: import("node:fs").Dirent[];
+    try {
+      entries = readdirSync(join(folder, below), { withFileTypes: true });
+    } catch {
+      return; // there is none, or it may not be read
+    }
+    for (const entry of entries) {
+      const file = below === "" ? entry.name : `${below}/${entry.name}`;
+      if (entry.isDirectory()) walk(file);
+      else if (entry.isFile()) found.push({ key: names.get(file) ?? file, path: join(folder, file) });
+    }
+  };
+  walk("");
+  return found;
+}
+
+function read(path: string): string | undefined {
+  try {
+    return textOf(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function inputsAt(folder: string): DatasetInput[] {
+  let ids: string[];
+  try {
+    ids = readdirSync(join(folder, "inputs"));
+  } catch {
+    return [];
+  }
+  const yaml = part("yaml") as { parse(text: string, options: object): unknown };
+  const parsed = (path: string): Record<string, unknown> => {
+    try {
+      return Object(yaml.parse(read(join(path, META)) ?? "", { version: "1.1", logLevel: "silent" }));
+    } catch {
+      return {};
+    }
+  };
+  return ids.flatMap((id) => {
+    const input = parsed(join(folder, "inputs", id));
+    const dataset = parsed(join(folder, "..", "datasets", String(input["source_id"])));
+    if (dataset["name"] === undefined) return [];
+    const optional = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+    return {
+      name: String(dataset["name"]),
+      digest: String(dataset["digest"]),
+      sourceType: String(dataset["source_type"]),
+      source: String(dataset["source"]),
+      schema: optional(dataset["schema"]),
+      profile: optional(dataset["profile"]),
+      tags: Object.entries(Object(input["tags"])).map(([key, value]) => ({ key, value: String(value) })),
+    };
+  });
+}
+
+function dateOf(text: string | undefined): Date | undefined {
+  const ms = Number(text ?? Number.NaN);
+  return Number.isFinite(ms) ? new Date(ms) : undefined;
+}

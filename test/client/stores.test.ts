@@ -1,0 +1,250 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { systemClock } from "../../src/base/clock.js";
+import { MlflowClient } from "../../src/client/mlflow-client.js";
+import { type Filter, parseFilter } from "../../src/search/filter.js";
+import { RUNS } from "../../src/search/identifiers.js";
+import { parseOrder, wholeOrder } from "../../src/search/order.js";
+import { MemoryStore } from "../../src/stores/memory-store.js";
+import { MlrunsStore } from "../../src/stores/mlruns/mlruns-store.js";
+import { runTables, orderOf as sqlOrder, whereOf } from "../../src/stores/sql/search-sql.js";
+import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
+import { createTracker, trackerOn } from "../../src/tracker.js";
+import { tempFolder } from "../support/folders.js";
+import { Random } from "../support/random.js";
+import { extendedFilterOf, filterOf, orderOf, runsToSearch } from "../support/search-cases.js";
+
+type Kind = "sqlite" | "mlruns";
+
+/** Clients on a disk and on memory that hold the same runs. */
+async function both(random: Random, count: number, kind: Kind = "sqlite") {
+  const path = join(tempFolder("search"), "mlflow.db");
+  const Store = kind === "sqlite" ? SqliteStore : MlrunsStore;
+  const stores = [new Store(path, { clock: systemClock }), new MemoryStore()] as const;
+  const changes = runsToSearch(random, count);
+  for (const store of stores)
+    for (let at = 0; at < changes.length; at += 50) {
+      const outcomes = await store.apply(changes.slice(at, at + 50));
+      assert.deepEqual(new Set(outcomes.map(({ kind }) => kind)), new Set(["done"]));
+    }
+  const [disk, memory] = stores.map((store) => new MlflowClient({ tracker: trackerOn(store) }));
+  assert.ok(disk && memory);
+  return { disk, memory, path, close: () => Promise.all([disk.close(), ...stores.map((store) => store.close())]) };
+}
+
+for (const [kind, filters] of [
+  ["sqlite", 400],
+  ["mlruns", 60],
+] as const)
+  test(`${kind} answers filters, orders and pages as memory does`, async () => {
+    const random = new Random(17);
+    const { disk, memory, close } = await both(random, kind === "sqlite" ? 300 : 120, kind);
+    let found = 0;
+    for (let i = 0; i < filters; i++) {
+      const filter = i % 2 === 0 ? filterOf(random) : extendedFilterOf(random);
+      const query = {
+        experimentNames: random.pick([["Sweep"], ["Sweep", "Other"], []]),
+        filter: random.chance(0.15) ? "" : filter,
+        orderBy: orderOf(random),
+      };
+      const pages = async (client: MlflowClient): Promise<string[][]> => {
+        const runs = client.searchRuns(query);
+        const given: string[][] = [];
+        let pageToken: string | undefined;
+        const maxResults = 1 + (i % 7) * 13;
+        do {
+          const page = await runs.page({ maxResults, ...(pageToken && { pageToken }) });
+          given.push(page.items.map(({ runId }) => runId.slice(-3)));
+          pageToken = page.nextPageToken;
+        } while (pageToken !== undefined && given.length < 10);
+        return given;
+      };
+      const [one, other] = [await pages(disk), await pages(memory)];
+      found += one.flat().length;
+      assert.deepEqual(one, other, JSON.stringify(query));
+    }
+    assert.ok(found > 10 * filters, `${found}`);
+    await close();
+  });
+
+for (const kind of ["sqlite", "mlruns"] as const)
+  test(`${kind} has the runs, histories and summaries that memory has`, async () => {
+    const { disk, memory, close } = await both(new Random(4), 60, kind);
+    const [one, other] = await Promise.all([disk.searchRuns().toArray(), memory.searchRuns().toArray()]);
+    const plain = ({ artifactUri: _, experimentId: __, ...run }: (typeof one)[number]) => ({
+      ...run,
+      metrics: Object.entries(run.metrics).sort(),
+      params: Object.entries(run.params).sort(),
+      tags: Object.entries(run.tags).sort(),
+    });
+    // Databases store the largest number for infinity.
+    const finite = (text: string): unknown => JSON.parse(text);
+    const json = (value: unknown): string =>
+      JSON.stringify(value, (_key, each) =>
+        typeof each === "number"
+          ? String(Math.abs(each) > Number.MAX_VALUE ? Math.sign(each) * Number.MAX_VALUE : each)
+          : each,
+      );
+    assert.deepEqual(finite(json(one.map(plain))), finite(json(other.map(plain))));
+    for (const run of one.slice(0, 20)) {
+      const [a, b] = await Promise.all([disk.bestValues(run), memory.bestValues(run)]);
+      const sorted = (record: object): [string, unknown][] =>
+        Object.entries(record).sort(([x], [y]) => (x < y ? -1 : 1));
+      assert.deepEqual(finite(json(sorted(a))), finite(json(sorted(b))));
+      for (const key of Object.keys(run.metrics))
+        assert.deepEqual(
+          finite(json(await disk.getMetricHistory(run, key))),
+          finite(json(await memory.getMetricHistory(run, key))),
+        );
+    }
+    await assert.rejects(disk.getMetricHistory("0".repeat(32), "loss"), { code: "RUN_NOT_FOUND" });
+    await assert.rejects(disk.getRun("'; DROP TABLE runs; --"), { code: "RUN_NOT_FOUND" });
+    await close();
+  });
+
+test("a long history is thinned as in memory, and keeps its extremes", async () => {
+  const path = join(tempFolder("history"), "mlflow.db");
+  const random = new Random(9);
+  const tracker = trackerOn(new SqliteStore(path, { clock: systemClock }));
+  const other = trackerOn(new MemoryStore());
+  const values = Array.from({ length: 5_000 }, (_, i) => (i % 50 === 7 ? Number.NaN : random.double()));
+  const runs = [tracker, other].map((each) =>
+    each.withRun({}, (run) => {
+      for (const value of values) run.logMetric("loss", value);
+      return run;
+    }),
+  );
+  const [file, memory] = [new MlflowClient({ tracker }), new MlflowClient({ tracker: other })];
+  const read = async (client: MlflowClient, maxPoints?: number) =>
+    (await client.getMetricHistory(runs[client === file ? 0 : 1] as never, "loss", { maxPoints })).map(
+      ({ step, value }) => `${step} ${value}`,
+    );
+  for (const maxPoints of [4, 5, 100, 500]) {
+    const points = await read(file, maxPoints);
+    assert.deepEqual(points, await read(memory, maxPoints));
+    assert.ok(points.length <= maxPoints && points.length > maxPoints / 3, `${points.length} of ${maxPoints}`);
+    const numbers = values.filter((value) => !Number.isNaN(value));
+    for (const extreme of [Math.min(...numbers), Math.max(...numbers)])
+      assert.ok(points.includes(`${values.indexOf(extreme)} ${extreme}`));
+  }
+  assert.equal((await read(file)).length, 5_000);
+  await Promise.all([file.close(), tracker.shutdown()]);
+});
+
+for (const kind of ["sqlite", "mlruns"] as const)
+  test(`${kind}: experiments and runs are administered`, async () => {
+    const path = join(tempFolder("administered"), kind === "sqlite" ? "mlflow.db" : "mlruns");
+    const trackingUri = kind === "sqlite" ? `sqlite:///${path}` : path;
+    const client = new MlflowClient({ trackingUri });
+    await assert.rejects(client.getRun("x"), { message: kind === "sqlite" ? /does not exist/ : /There is no run "x"/ });
+    assert.equal(existsSync(path), false, "reading must not create it");
+    const id = await client.createExperiment("Sweep", { tags: { team: "ml" }, artifactLocation: "s3://b/x" });
+    const { artifactLocation, tags, creationTime } = await client.getExperiment(id);
+    assert.deepEqual([artifactLocation, tags], ["s3://b/x", { team: "ml" }]);
+    assert.ok(creationTime);
+    await assert.rejects(client.createExperiment("Sweep"), { code: "REJECTED" });
+    await client.deleteExperiment(id);
+    assert.deepEqual((await client.searchExperiments({ viewType: "all" }).toArray()).map(({ name }) => name).sort(), [
+      "Default",
+      "Sweep",
+    ]);
+    assert.equal((await client.searchExperiments({ filter: "name LIKE 'S%'" }).toArray()).length, 0);
+    await client.restoreExperiment(id);
+    assert.equal((await client.searchExperiments({ filter: "tags.team = 'ml'" }).first())?.name, "Sweep");
+    await client.renameExperiment(id, "Renamed");
+    await client.setExperimentTag(id, "a/b", "c");
+    assert.deepEqual((await client.getExperimentByName("Renamed"))?.tags, { team: "ml", "a/b": "c" });
+    await assert.rejects(client.renameExperiment(id, "Default"), { code: "REJECTED" });
+    await assert.rejects(client.renameExperiment("77", "x"), { code: "EXPERIMENT_NOT_FOUND" });
+    const tracker = createTracker({ trackingUri, experiment: "Renamed" });
+    const runId = await tracker.withRun({ runName: "one" }, async (run) => {
+      run.logMetric("loss", 1);
+      return run.serverId();
+    });
+    await tracker.shutdown();
+    await client.setTag(runId, "note", "x");
+    await client.updateRun(runId, { status: "KILLED", runName: "renamed" });
+    const { tags: noted, status, runName } = await client.getRun(runId);
+    assert.deepEqual([noted["note"], noted["mlflow.runName"], status, runName], ["x", "renamed", "KILLED", "renamed"]);
+    await client.deleteTag(runId, "note");
+    await assert.rejects(client.deleteTag(runId, "note"), { code: "REJECTED" });
+    await client.deleteRun(runId);
+    await assert.rejects(client.setTag(runId, "note", "y"), { code: "RUN_DELETED" });
+    assert.equal(await client.runs("Renamed").first(), undefined);
+    assert.equal((await client.runs("Renamed").view("deleted").first())?.runId, runId);
+    await client.restoreRun(runId);
+    await client.deleteExperiment(id);
+    assert.equal((await client.getRun(runId)).lifecycleStage, "deleted");
+    await client.restoreExperiment(id);
+    assert.equal((await client.runs("Renamed").first())?.runName, "renamed");
+    await assert.rejects(client.deleteRun("0".repeat(32)), { code: "RUN_NOT_FOUND" });
+    await client.close();
+  });
+
+test("a process may exit while a file is read", async () => {
+  const { disk, path, close } = await both(new Random(2), 600);
+  await disk.searchRuns().first();
+  await close();
+  const program = (ms: number): string => `
+    const { MlflowClient } = await import(${JSON.stringify(new URL("../../src/client/mlflow-client.js", import.meta.url).href)});
+    const client = new MlflowClient({ trackingUri: ${JSON.stringify(`sqlite:///${path}`)} });
+    for (let i = 0; i < 50; i++) client.searchRuns({ filter: "metrics.loss > 0 OR tags.acc LIKE '%a%'" }).page().catch(() => {});
+    setTimeout(() => process.exit(3), ${ms});`;
+  for (const ms of [0, 30, 60, 90, 120, 200]) {
+    const { status, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", program(ms)]);
+    assert.deepEqual([status, stderr.toString()], [3, ""], `after ${ms} ms`);
+  }
+});
+
+test("no text of a user ever stands in SQL", () => {
+  const random = new Random(5);
+  const marked = (filter: Filter): Filter =>
+    filter.kind === "comparison"
+      ? {
+          ...filter,
+          key: filter.entity === "attribute" || filter.entity === "dataset" ? filter.key : `MARK'"\`; ${filter.key}`,
+          value:
+            typeof filter.value === "string"
+              ? `MARK'; ${filter.value}`
+              : typeof filter.value === "object"
+                ? filter.value.map((each) => `MARK"${each}`)
+                : filter.value,
+        }
+      : { ...filter, of: filter.of.map(marked) };
+  for (let i = 0; i < 300; i++) {
+    const filter = marked(parseFilter(extendedFilterOf(random), 0));
+    const orders = wholeOrder(parseOrder(orderOf(random)), RUNS).map((order) =>
+      order.entity === "attribute" ? order : { ...order, key: `MARK' ${order.key}` },
+    );
+    const cursor = orders.map(() => "MARK");
+    const tables = runTables(true);
+    const { joins, orderBy, after } = sqlOrder(orders, tables, cursor);
+    const { sql, values } = whereOf(filter, tables);
+    assert.doesNotMatch([sql, joins.sql, orderBy, after.sql].join(" "), /MARK/);
+    for (const piece of [{ sql, values }, joins, after])
+      assert.equal(piece.sql.split("?").length - 1, piece.values.length, piece.sql);
+  }
+});
+
+test("filters as large as allowed are answered, larger ones refused", async () => {
+  const { disk, memory, close } = await both(new Random(6), 40);
+  const most = Array.from({ length: 999 }, (_, i) => `metrics.loss != ${i}.5 ${i % 3 === 0 ? "AND" : "OR"}`).join(" ");
+  const long = `params.acc LIKE '${"%a".repeat(6_000)}' OR tags.loss = '${"x".repeat(12_000)}'`;
+  for (const filter of [`${most} metrics.acc > 0`, long, `NOT (${most} metrics.acc > 0)`]) {
+    const ids = async (client: MlflowClient): Promise<string[]> =>
+      (await client.searchRuns({ filter }).toArray()).map(({ runId }) => runId);
+    assert.deepEqual(await ids(disk), await ids(memory));
+  }
+  for (const filter of [
+    `params.a = '${"x".repeat(13_000)}'`,
+    `${most} metrics.acc > 0 OR metrics.acc > 1`,
+    "x".repeat(1_000_001),
+  ])
+    assert.throws(() => disk.searchRuns({ filter }), { code: "INVALID_FILTER" });
+  for (const pageToken of ["' OR 1=1 --", "W10=", Buffer.from('["x",[1,2]]').toString("base64url")])
+    await assert.rejects(disk.searchRuns().page({ pageToken }), { code: "INVALID_OPTION" });
+  await close();
+});
