@@ -1,7 +1,7 @@
 import { PulseError } from "../base/errors.js";
 import { shownText } from "../base/text/redact.js";
 import { advised } from "../contracts/finding.js";
-import { configuredClient, type MlflowClient, openConfigured } from "../inner/cli.js";
+import { MlflowClient, openConfigured } from "../inner/cli.js";
 import { told } from "./error-text.js";
 import { configFor } from "./target.js";
 
@@ -18,7 +18,7 @@ export interface Reading {
 export async function withReading<R>(uri: string | undefined, use: (reading: Reading) => Promise<R>): Promise<R> {
   const config = configFor(uri);
   const store = openConfigured(config);
-  const client = configuredClient(config, store);
+  const client = MlflowClient.on(store, config);
   try {
     return await use({
       client,

@@ -6,7 +6,7 @@ import type { ArtifactInfo, ArtifactRepository } from "../contracts/artifact-rep
 import { advised } from "../contracts/finding.js";
 import {
   artifactPath,
-  configuredClient,
+  MlflowClient,
   type MlflowClient,
   openArtifactRepository,
   openConfigured,
@@ -52,7 +52,7 @@ export async function withArtifacts<R>({ uri, run, path }: ArtifactsOf, use: (pl
   const store = openConfigured(config);
   const target = new UploadTarget(store, (root) => openArtifactRepository(root, repositoryOptions(config, store.uri)));
   try {
-    const found = store.volatile ? undefined : await runWithFiles(target, run, configuredClient(config, store));
+    const found = store.volatile ? undefined : await runWithFiles(target, run, MlflowClient.on(store, config));
     if (found === undefined)
       throw new Error(
         `${store.uri} keeps no files beyond the program that logs them. Name the store of the run with --uri.`,

@@ -2,8 +2,9 @@ import type { Metric, MetricSummary, MlflowExperiment, MlflowRun } from "../base
 import { PulseError } from "../base/errors.js";
 import { type Check, checkOptions, needFunction, wrongInput } from "../base/wrong-input.js";
 import { checkConfig } from "../config/options.js";
-import { resolveConfig } from "../config/resolve.js";
+import { type ResolvedConfig, resolveConfig } from "../config/resolve.js";
 import type { ArtifactInfo } from "../contracts/artifact-repository.js";
+import type { ReadyStore } from "../contracts/tracking-store.js";
 import type { Run } from "../run/run.js";
 import type { RunHost } from "../run/verbs/run-host.js";
 import { parseFilter } from "../search/filter.js";
@@ -49,6 +50,7 @@ import { ALL_RUNS, type RunKeys, type RunPages, RunSearch } from "./run-search.j
  */
 export class MlflowClient implements AsyncDisposable {
   readonly #options: ClientOptions;
+  #given: Source | undefined;
   #opened: Promise<OpenedClient> | undefined;
   #closed = false;
 
@@ -60,6 +62,13 @@ export class MlflowClient implements AsyncDisposable {
     else if (Object.values(config).some((value) => value !== undefined))
       throw new PulseError("INVALID_OPTION", "MlflowClient: a tracker has its own store; give no other options.");
     this.#options = options;
+  }
+
+  /** @internal Creates a client on an open store, which it leaves open. */
+  static on(store: ReadyStore, config: ResolvedConfig): MlflowClient {
+    const client = new MlflowClient();
+    client.#given = { store, config, flush: () => Promise.resolve(), release: () => Promise.resolve() };
+    return client;
   }
 
   /**
@@ -332,6 +341,7 @@ export class MlflowClient implements AsyncDisposable {
   }
 
   #source(): Source {
+    if (this.#given) return this.#given;
     const { tracker, ...given } = this.#options;
     const isGiven = Object.values(given).some((value) => value !== undefined);
     if (tracker !== undefined || !isGiven) {

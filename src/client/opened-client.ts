@@ -240,9 +240,9 @@ export class OpenedClient {
     }
   }
 
-  async #experimentIds({ experimentNames, experimentIds }: RunQuery): Promise<readonly string[]> {
+  async #experimentIds({ experimentNames, experimentIds, viewType }: RunQuery): Promise<readonly string[]> {
     if (experimentNames.length === 0 && experimentIds.length > 0) return experimentIds;
-    if (experimentNames.length === 0) return this.#allExperimentIds();
+    if (experimentNames.length === 0) return this.#allExperimentIds(viewType === "active" ? "active" : "all");
     const found = await Promise.all(
       experimentNames.map(async (name) => {
         const experiment = await this.#reader.experiment({ name });
@@ -253,8 +253,8 @@ export class OpenedClient {
     return [...new Set([...found, ...experimentIds])];
   }
 
-  async #allExperimentIds(): Promise<string[]> {
-    const search = { filter: EVERYTHING, text: "", orders: wholeOrder([], EXPERIMENTS), viewType: "active" } as const;
+  async #allExperimentIds(viewType: ViewType): Promise<string[]> {
+    const search = { filter: EVERYTHING, text: "", orders: wholeOrder([], EXPERIMENTS), viewType } as const;
     const ids: string[] = [];
     let pageToken: string | undefined;
     do {

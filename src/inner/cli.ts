@@ -40,6 +40,5 @@ export { isOtherFile, likelyAbsolute } from "../stores/sql/database-file.js";
 export { needSqlite, trySqlite } from "../stores/sql/driver.js";
 
 // Reading runs back
-export { configuredClient } from "../client/configured-client.js";
-export type { MlflowClient } from "../client/mlflow-client.js";
+export { MlflowClient } from "../client/mlflow-client.js";
 export type { Order, RunFields, RunSearch } from "../client/run-search.js";

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 import { systemClock } from "../../src/base/clock.js";
 import { sync } from "../../src/cli/sync.js";
 import type { ArtifactRepository } from "../../src/contracts/artifact-repository.js";
@@ -252,7 +253,7 @@ async function drawn(
       { out: stream("out"), err: stream("err"), json: false },
       { uri, watch: false, timeoutMs: undefined },
     );
-    return { code, ...texts };
+    return { code, err: texts.err, out: stripVTControlCharacters(texts.out) };
   } finally {
     if (before === undefined) delete process.env["XDG_STATE_HOME"];
     else process.env["XDG_STATE_HOME"] = before;
