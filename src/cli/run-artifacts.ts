@@ -7,7 +7,6 @@ import { advised } from "../contracts/finding.js";
 import {
   artifactPath,
   MlflowClient,
-  type MlflowClient,
   openArtifactRepository,
   openConfigured,
   parted,

@@ -77,19 +77,16 @@ export interface DownloadArtifactsOptions {
 /** @internal */
 export const TEXT: Check = ["a non-empty text", (value) => typeof value === "string" && value !== ""];
 /** @internal */
-export const TEXTS: Check = [
+const TEXTS: Check = [
   "a list of texts",
   (value) => Array.isArray(value) && value.every((each) => typeof each === "string"),
 ];
 /** @internal */
 export const ANY_TEXT: Check = ["a text", (value) => typeof value === "string"];
 /** @internal */
-export const VIEW: Check = [
-  '"active", "deleted" or "all"',
-  (value) => ["active", "deleted", "all"].includes(value as string),
-];
+const VIEW: Check = ['"active", "deleted" or "all"', (value) => ["active", "deleted", "all"].includes(value as string)];
 /** @internal */
-export const COUNT: Check = ["an integer, 1 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 1];
+const COUNT: Check = ["an integer, 1 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 1];
 /** @internal */
 export const TAGS: Check = [
   "an object of texts",

@@ -286,7 +286,7 @@ export class RunSearch<K extends RunKeys = RunKeys> extends Results<MlflowRun> {
 }
 
 /** @internal @throws PulseError `INVALID_OPTION` */
-export function needView(user: string, viewType: unknown): ViewType {
+function needView(user: string, viewType: unknown): ViewType {
   if (viewType === "active" || viewType === "deleted" || viewType === "all") return viewType;
   throw wrongInput(user, "viewType", '"active", "deleted" or "all"', viewType);
 }

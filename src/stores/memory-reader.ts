@@ -125,11 +125,11 @@ export class MemoryReader implements StoreReader {
 }
 
 /** Creates the error for an experiment's name that is in use. */
-export const nameTaken = (name: string): PulseError =>
+const nameTaken = (name: string): PulseError =>
   new PulseError("REJECTED", `There is an experiment ${JSON.stringify(name)} already, possibly a deleted one.`);
 
 /** Creates the error for a tag to delete that a run does not have. */
-export const noSuchTag = (runId: string, key: string): PulseError =>
+const noSuchTag = (runId: string, key: string): PulseError =>
   new PulseError("REJECTED", `Run ${runId} has no tag ${JSON.stringify(key)}.`);
 
 function plainExperiment(experiment: StoredExperiment): MlflowExperiment {

@@ -2,7 +2,7 @@ import { NO_CHANGE, type RunChange } from "../../src/contracts/tracking-store.js
 import type { Random } from "./random.js";
 
 /** Start of the first run. */
-export const START = Date.UTC(2026, 10, 1);
+const START = Date.UTC(2026, 10, 1);
 
 const KEYS = ["loss", "acc", "a/b", "x y", "épreuve", "__proto__"] as const;
 const VALUES = ["a", "A", "ab", "a%b", "a_b", "a*b", "a[b", "Émile", "", "10", "9", "it''s", "x\ny"] as const;
@@ -59,7 +59,7 @@ const named = (entity: string, key: string): string => `${entity}."${key}"`;
 const quoted = (text: string): string => (text.includes("'") ? `"${text}"` : `'${text}'`);
 
 /** Makes a filter of one comparison, in MLflow's language. */
-export function comparisonOf(random: Random): string {
+function comparisonOf(random: Random): string {
   const kind = random.below(6);
   const key = random.pick(KEYS);
   if (kind < 2) {

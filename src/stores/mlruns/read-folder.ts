@@ -35,7 +35,7 @@ export class Pace {
 }
 
 /** Returns the fields of a `meta.yaml`; undefined if there is none, or it cannot be read, as in MLflow. */
-export function fieldsAt(folder: string): ((key: string) => string | undefined) | undefined {
+function fieldsAt(folder: string): ((key: string) => string | undefined) | undefined {
   try {
     const text = textOf(join(folder, META));
     if (text === undefined) return undefined;
@@ -93,7 +93,8 @@ export async function runAt(folder: string, runId: string, pace: Pace): Promise<
   const metrics: [string, number][] = [];
   for (const { key, path } of keyed(join(folder, "metrics"), names)) {
     let last: MetricPoint | undefined;
-    for await (const point of pointsAt(path, pace)) if (last === undefined || isLater(point, last)) last = point;
+    for await (const points of pointsAt(path, pace))
+      for (const point of points) if (last === undefined || isLater(point, last)) last = point;
     if (last) metrics.push([key, last.value]);
   }
   return {
@@ -117,8 +118,8 @@ export async function runAt(folder: string, runId: string, pace: Pace): Promise<
 export const metricFiles = (folder: string): readonly { readonly key: string; readonly path: string }[] =>
   keyed(join(folder, "metrics"), namesIn(folder));
 
-/** Reads the values of a metric's file. Lines that are no values are left out, as is one without an end. */
-export async function* pointsAt(path: string, pace: Pace): AsyncGenerator<MetricPoint, void, void> {
+/** Reads the values of a metric's file, part by part. Lines that are no values are left out, as is one without an end. */
+async function* pointsAt(path: string, pace: Pace): AsyncGenerator<MetricPoint[], void, void> {
   let descriptor: number;
   try {
     descriptor = openSync(path, constants.O_RDONLY | PLAIN);
@@ -132,10 +133,7 @@ export async function* pointsAt(path: string, pace: Pace): AsyncGenerator<Metric
       const length = readSync(descriptor, chunk, 0, chunk.length, at);
       const lines = (rest + chunk.toString("latin1", 0, length)).split("\n");
       rest = length === 0 ? "" : (lines.pop() as string);
-      for (const line of lines) {
-        const point = pointIn(line);
-        if (point) yield point;
-      }
+      yield lines.flatMap((line) => pointIn(line) ?? []);
       if (length === 0) return;
       at += length;
       await pace.step();
@@ -150,7 +148,7 @@ export async function* pointsAt(path: string, pace: Pace): AsyncGenerator<Metric
 /** Makes a metric's history from its file. */
 export async function historyAt(path: string, key: string, pace: Pace): Promise<Metric[]> {
   const points: Metric[] = [];
-  for await (const point of pointsAt(path, pace)) points.push({ key, ...point });
+  for await (const some of pointsAt(path, pace)) for (const point of some) points.push({ key, ...point });
   return points;
 }
 
