@@ -199,6 +199,9 @@ async function filled(name, runs, isLong) {
   db.exec("COMMIT");
   db.close();
   await spawned(["-m", "mlflow", "db", "upgrade", `sqlite:///${path}`]);
+  const whole = await openRaw(path);
+  whole.exec("PRAGMA wal_checkpoint(TRUNCATE)"); // it may be copied
+  whole.close();
   return path;
 }
 

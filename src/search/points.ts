@@ -33,8 +33,12 @@ export function thinned<P extends MetricPoint>(points: readonly P[], maxPoints: 
   return [...kept].sort(byTime);
 }
 
+/** More parts than this are no use to a chart, and more values than SQLite takes. */
+const MAX_PARTS = 9_999;
+
 /** Each part keeps two values, and two more are the first and the last. */
-export const partCount = (maxPoints: number): number => Math.max(1, Math.floor((maxPoints - 2) / 2));
+export const partCount = (maxPoints: number): number =>
+  Math.min(MAX_PARTS, Math.max(1, Math.floor((maxPoints - 2) / 2)));
 
 /** How many parts a step, or a millisecond, has; a trifle less, so that the last value is in the last part. */
 export const partsPerUnit = (from: number, to: number, parts: number): number =>

@@ -15,6 +15,7 @@ import { cursorOf, fingerprintOf, tokenAfter } from "../../search/cursor.js";
 import { experimentKey, runKey, type SortKey } from "../../search/evaluate.js";
 import { byTime, partCount, partsPerUnit } from "../../search/points.js";
 import { createExperiment, editExperiment, editRun } from "./administration.js";
+import { real } from "./driver.js";
 import { dateOf, hydration, POINT, pointsByKey, pointsIn, recordsOf, runsIn } from "./read-rows.js";
 import type { Columns, Query } from "./read-thread.js";
 import { ReadThread } from "./read-thread.js";
@@ -113,7 +114,7 @@ export class SqliteReader implements StoreReader {
     // The unary + keeps SQLite from an index: the primary key holds the values of all runs with the same key, but those
     // of the run's index are read one by one.
     const [byRun, byKey] = Number(few?.[0]?.[0]) < FEW_POINTS ? ["", "+"] : ["+", ""];
-    const from = `FROM metrics WHERE ${byRun}run_uuid = ? AND ${byKey}key = ?`;
+    const from = `FROM metrics m WHERE ${byRun}run_uuid = ? AND ${byKey}key = ?`;
     const points = maxPoints === undefined ? undefined : await this.#thinned(from, [runId, key], maxPoints);
     if (points !== undefined) return points.map((point) => ({ key, ...point }));
     const [columns] = await this.#read([
@@ -254,24 +255,42 @@ export class SqliteReader implements StoreReader {
       [count = 0, low = 0, high = 0] = await range(axis);
     }
     const perUnit = partsPerUnit(low, high, partCount(maxPoints));
-    const extreme = (what: string): Query => ({
-      // SQLite takes the other columns from the row with the extreme value.
-      sql: `SELECT ${what}(value) AS value, is_nan, timestamp, step ${from} AND is_nan = 0 GROUP BY CAST((${axis} - ?) * ? AS INTEGER)`,
-      values: [...values, low, perUnit],
-    });
+    // The lowest and highest of each part, then where they are: one sorting pass less than asking for both at once.
+    const [parts, lows, highs] = (
+      await this.#read([
+        {
+          sql: `SELECT CAST((${axis} - ?) * ? AS INTEGER) AS part, MIN(value) AS low, MAX(value) AS high ${from} AND is_nan = 0 GROUP BY 1`,
+          values: [low, perUnit, ...values],
+        },
+      ])
+    )[0] ?? [[], [], []];
+    const extremes = new Map<number, readonly [low: number, high: number]>();
+    for (let i = 0; i < (parts?.length ?? 0); i++)
+      extremes.set(Number(parts?.[i]), [Number(lows?.[i]), Number(highs?.[i])]);
+    const wanted = [...new Set([...extremes.values()].flat())];
+    // The order is that of the index, not of the columns that are read: the first row found ends it.
     const at = (place: number, order: string): Query => ({
       sql: `SELECT ${POINT} ${from} AND ${axis} = ? ORDER BY ${order} LIMIT 1`,
       values: [...values, place],
     });
-    const found = await this.#read([
-      extreme("MIN"),
-      extreme("MAX"),
-      at(low, "timestamp, step, value"),
-      at(high, "timestamp DESC, step DESC, value DESC"),
+    const [found, first, last] = await this.#read([
+      {
+        sql: `SELECT ${POINT} ${from} AND is_nan = 0 AND value IN (${wanted.map(() => "?").join()}) ORDER BY timestamp, step`,
+        values: [...values, ...wanted.map(real)],
+      },
+      at(low, "m.timestamp, m.step, m.value"),
+      at(high, "m.timestamp DESC, m.step DESC, m.value DESC"),
     ]);
     const points = new Map<string, MetricPoint>();
-    for (const columns of found)
-      for (const point of pointsIn(columns)) points.set(`${point.timestamp} ${point.step} ${point.value}`, point);
+    const add = (point: MetricPoint): unknown => points.set(`${point.timestamp} ${point.step} ${point.value}`, point);
+    for (const point of [...pointsIn(first), ...pointsIn(last)]) add(point);
+    const taken = new Set<string>();
+    for (const point of pointsIn(found)) {
+      const part = Math.trunc(((axis === "step" ? point.step : point.timestamp) - low) * perUnit);
+      if (!extremes.get(part)?.includes(point.value) || taken.has(`${part} ${point.value}`)) continue;
+      taken.add(`${part} ${point.value}`);
+      add(point);
+    }
     return [...points.values()].sort(byTime);
   }
 
