@@ -770,7 +770,7 @@ export interface CreateExperimentOptions {
 /** Options of `getMetricHistory`. */
 export interface HistoryOptions {
     /**
-     * At most this many points, at least 4. The highest and lowest of each part of the history stay, at their own steps.
+     * At most this many points, at least 4; above 20,000 it is taken for that. The highest and lowest of each part of the history stay, at their own steps.
      * @default all
      */
     readonly maxPoints?: number | undefined;
