@@ -11,7 +11,7 @@ import { parseFilter } from "../search/filter.js";
 import { EXPERIMENTS } from "../search/identifiers.js";
 import { parseOrder } from "../search/order.js";
 import { openConfigured } from "../stores/registry.js";
-import { defaultTracker } from "../tracker.js";
+import { defaultTracker, type Tracker } from "../tracker.js";
 import {
   ANY_TEXT,
   type ClientOptions,
@@ -49,19 +49,24 @@ import { ALL_RUNS, type RunKeys, type RunPages, RunSearch } from "./run-search.j
  * ```
  */
 export class MlflowClient implements AsyncDisposable {
-  readonly #options: ClientOptions;
+  readonly #tracker: Tracker | undefined;
   #given: Source | undefined;
   #opened: Promise<OpenedClient> | undefined;
   #closed = false;
 
   /** @throws PulseError `INVALID_OPTION`, `INVALID_CONFIG`, `INVALID_TRACKING_URI` */
   constructor(options: ClientOptions = {}) {
-    const { tracker, ...config } = options;
     checkOptions("MlflowClient", options, { ...ANY_CONFIG, tracker: TRACKER });
-    if (tracker === undefined) checkConfig(config, "MlflowClient");
-    else if (Object.values(config).some((value) => value !== undefined))
+    const { tracker, ...given } = options;
+    const isGiven = Object.values(given).some((value) => value !== undefined);
+    if (tracker !== undefined && isGiven)
       throw new PulseError("INVALID_OPTION", "MlflowClient: a tracker has its own store; give no other options.");
-    this.#options = options;
+    this.#tracker = tracker;
+    if (!isGiven) return;
+    checkConfig(given, "MlflowClient");
+    const config = resolveConfig(given);
+    const store = openConfigured(config);
+    this.#given = { store, config, flush: () => Promise.resolve(), release: () => store.close() };
   }
 
   /** @internal Creates a client on an open store, which it leaves open. */
@@ -342,21 +347,9 @@ export class MlflowClient implements AsyncDisposable {
 
   #source(): Source {
     if (this.#given) return this.#given;
-    const { tracker, ...given } = this.#options;
-    const isGiven = Object.values(given).some((value) => value !== undefined);
-    if (tracker !== undefined || !isGiven) {
-      const host = (tracker ?? defaultTracker()) as unknown as RunHost;
-      const { recorder, config } = host;
-      return {
-        store: recorder.store,
-        config,
-        flush: async () => void (await recorder.flush()),
-        release: () => Promise.resolve(),
-      };
-    }
-    const config = resolveConfig(given);
-    const store = openConfigured(config);
-    return { store, config, flush: () => Promise.resolve(), release: () => store.close() };
+    const { recorder, config } = (this.#tracker ?? defaultTracker()) as unknown as RunHost;
+    const flush = async (): Promise<void> => void (await recorder.flush());
+    return { store: recorder.store, config, flush, release: () => Promise.resolve() };
   }
 }
 

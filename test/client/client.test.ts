@@ -165,6 +165,9 @@ test("wrong arguments are told, and a closed client is closed", async () => {
     message: /a finite number/,
   });
   assert.throws(() => new MlflowClient({ tracker, trackingUri: "memory:" }), { message: /its own store/ });
+  assert.throws(() => new MlflowClient({ trackingUri: "htp://x" }), { code: "INVALID_TRACKING_URI" });
+  assert.throws(() => new MlflowClient({ uri: "x" } as never), { message: /Did you mean "trackingUri"/ });
+  assert.throws(() => new MlflowClient(null as never), { code: "INVALID_OPTION", message: /an object/ });
   assert.throws(() => new MlflowClient({ tracker: {} as never }), { message: /tracker must be/ });
   await assert.rejects(client.getRun(undefined as never), { message: /a run, or a run's id/ });
   await assert.rejects(client.runs("Nope").first(), { code: "EXPERIMENT_NOT_FOUND", message: /"Nope"/ });
