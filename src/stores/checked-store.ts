@@ -2,6 +2,7 @@ import { messageOf, PulseError } from "../base/errors.js";
 import { shared } from "../base/shared-state.js";
 import { shortHash } from "../base/text/keys.js";
 import { REDACTED, redactText, shownText } from "../base/text/redact.js";
+import type { StoreReader } from "../contracts/store-reader.js";
 import {
   type ArtifactPlace,
   type Finding,
@@ -51,6 +52,7 @@ class CheckedStore implements ReadyStore {
   readonly applySync?: (changes: readonly RunChange[], waitMs: number) => readonly Outcome[];
   readonly artifactsOf?: (ids: StoredIds) => ArtifactPlace | Promise<ArtifactPlace>;
   readonly tagOf?: (ids: StoredIds, key: string) => string | undefined | Promise<string | undefined>;
+  readonly reader?: () => Promise<StoreReader>;
   readonly runUrl?: (ids: StoredIds) => string;
   readonly probe?: (options: ProbeOptions) => Promise<readonly Finding[]>;
   readonly #given: TrackingStore;
@@ -64,6 +66,8 @@ class CheckedStore implements ReadyStore {
       this.applySync = (changes, waitMs) => this.#checked(changes, given.applySync?.([...changes], waitMs));
     if (given.tagOf) this.tagOf = (ids, key) => given.tagOf?.(ids, key);
     if (given.artifactsOf) this.artifactsOf = (ids) => given.artifactsOf?.(ids);
+    const { reader } = given as ReadyStore; // of the package's own stores on clients of others
+    if (typeof reader === "function") this.reader = () => reader.call(given);
     if (given.runUrl) this.runUrl = (ids) => String(given.runUrl?.(ids));
     if (given.probe) this.probe = async (options) => ((await given.probe?.(options)) ?? []).map(shownFinding);
   }

@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { createTracker } from "../../src/index.js";
+import { createTracker, MlflowClient } from "../../src/index.js";
 import {
   type MlflowJs,
   type MlflowNpmClient,
@@ -65,6 +65,32 @@ for (const [which, { url }] of Object.entries({ newest, old } satisfies Record<W
     return { store: open(), keepsEndTime: true, reader, reopen: open, dispose: () => undefined };
   });
 }
+
+test("MlflowClient reads through mlflow-js what its calls can answer", async () => {
+  const tracker = createTracker({ store: mlflowJsStore(new Mlflow(newest.url)), experiment: "Read" });
+  for (const [runName, loss] of [
+    ["a", 3],
+    ["b", 1],
+    ["c", 2],
+  ] as const)
+    tracker.withRun({ runName }, (run) => run.logMetrics({ loss }));
+  await using client = new MlflowClient({ tracker });
+  const names = async (filter: string): Promise<string> =>
+    (await client.searchRuns({ experimentNames: ["Read"], filter, orderBy: ["metrics.loss DESC"] }).toArray())
+      .map(({ runName }) => runName)
+      .join("");
+  assert.equal(await names(""), "acb");
+  assert.equal(await names("metrics.loss > 2 OR run_name = 'b'"), "ab");
+  const run = await client.runs("Read").first();
+  assert.ok(run);
+  assert.equal((await client.getRun(run)).runName, run.runName);
+  assert.deepEqual(
+    (await client.getMetricHistory(run, "loss")).map(({ value }) => value),
+    [run.metrics["loss"]],
+  );
+  await assert.rejects(client.restoreRun(run), { code: "WRONG_TARGET", message: /has no call runs\/restore/ });
+  await tracker.shutdown();
+});
 
 test("the script that the example starts from logs the same curve with its own client", async () => {
   const program = pathToFileURL(join(process.cwd(), "build/examples/from-mlflow-js.js")).href;
