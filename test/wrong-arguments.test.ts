@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nearest, shownValue } from "../src/base/wrong-input.js";
+import { Results } from "../src/client/results.js";
 import * as entry from "../src/index.js";
 import {
   bind,
@@ -236,8 +237,18 @@ test("a wrong argument is an error with function, argument and value, but no sec
 
 test("no exported function throws a raw error, whatever it gets", async () => {
   const raw: string[] = [];
-  const names = [...Object.entries(entry), ...Object.entries(testing), ["clsHookedContext", clsHookedContext] as const];
   const lenient = createTestTracker();
+  const client = new entry.MlflowClient({ tracker: lenient });
+  const methods = Object.getOwnPropertyNames(entry.MlflowClient.prototype)
+    .filter((name) => !/^(constructor|close|bestOf)$/.test(name))
+    .map((name) => [name, (client as unknown as Record<string, Loose>)[name]?.bind(client)] as const);
+  const names = [
+    ...Object.entries(entry),
+    ...Object.entries(testing),
+    ...methods,
+    ["clsHookedContext", clsHookedContext] as const,
+    ["MlflowClient", (...args: unknown[]) => Reflect.construct(entry.MlflowClient, args)] as const,
+  ].filter(([, value]) => value !== entry.MlflowClient);
   for (const [name, fn] of names) {
     if (typeof fn !== "function" || /Error$|^configure$/.test(name)) continue;
     for (const args of [
@@ -254,6 +265,7 @@ test("no exported function throws a raw error, whatever it gets", async () => {
     ])
       try {
         const given = lenient.run(() => loose(fn)(...args));
+        if (given instanceof Results) await given.toArray();
         if (given instanceof Promise) await given;
         else if (typeof given === "function") loose(given)(...args);
       } catch (error) {
