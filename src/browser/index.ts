@@ -156,6 +156,39 @@ export const createTracker: typeof pulse.createTracker = () => ({
   ...{ pause: ignore, resume: ignore, set: ignore, on: () => ignore },
 });
 
+const reject = async (): Promise<never> => {
+  throw disabled();
+};
+
+/** A search that finds nothing, since there is nothing to search in. */
+const noResults: object = new Proxy(
+  {},
+  {
+    get: (_, key) => {
+      if (key === Symbol.asyncIterator) return () => ({ next: reject });
+      if (key === "page" || key === "first" || key === "toArray") return reject;
+      return key === "where" || key === "orderBy" || key === "limit" || key === "view" ? () => noResults : undefined;
+    },
+  },
+);
+
+class Client {
+  constructor() {
+    warnOnce();
+    // biome-ignore lint/correctness/noConstructorReturn: each method does the same
+    return new Proxy(this, {
+      get: (_, key) => {
+        if (key === "close" || key === (Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")))
+          return async () => undefined;
+        if (key === "runs" || key === "searchRuns" || key === "searchExperiments") return () => noResults;
+        return typeof key === "symbol" || key === "then" ? undefined : reject;
+      },
+    });
+  }
+}
+
+export const MlflowClient: typeof pulse.MlflowClient = Client as never;
+
 export const configure: typeof pulse.configure = warnOnce;
 export const defaultTracker: typeof pulse.defaultTracker = () => createTracker();
 
@@ -168,4 +201,5 @@ export const defineExperiment: typeof pulse.defineExperiment = (({
 }) => ({
   ...{ name, metrics, TrackedExperiment, LogMetric, withRun, currentRun },
   startRun: (options?: object) => discardingRun({ ...options, experiment: name }),
+  ...{ runs: () => noResults, bestRun: reject },
 })) as never;

@@ -87,6 +87,35 @@ test("in a browser code runs as with tracking off, and one message says so", () 
   assert.match(browser.said, /^pulse-mlflow records nothing here/);
 });
 
+test("in a browser a client reads nothing, and says why", async () => {
+  const { warn } = console;
+  console.warn = () => undefined;
+  try {
+    const { MlflowClient, defineExperiment } = (await import(BROWSER)) as typeof import("../../src/index.js");
+    const client = new MlflowClient();
+    const runs = client.runs("E").where("metrics.loss < 1").orderBy("metrics.loss").limit(3);
+    const Sweep = defineExperiment({ name: "S", metrics: { loss: { goal: "minimize" } } });
+    const reads = [
+      () => runs.toArray(),
+      () => runs.first(),
+      () => client.searchExperiments().page(),
+      () => client.getRun("x"),
+      () => Sweep.runs().first(),
+      () => Sweep.bestRun("loss"),
+    ];
+    for (const read of reads) await assert.rejects(read, { code: "DISABLED" });
+    await assert.rejects(
+      async () => {
+        for await (const _ of runs);
+      },
+      { code: "DISABLED" },
+    );
+    await client.close();
+  } finally {
+    console.warn = warn;
+  }
+});
+
 test("the browser build imports nothing", () => {
   assert.doesNotMatch(readFileSync(BROWSER, "utf8"), /\bimport\b|\brequire\b|\bprocess\b/);
 });

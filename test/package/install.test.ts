@@ -189,6 +189,11 @@ for (const version of ["5.9", "6", "7"])
     ]);
     const [command] = /mlflow ui .*/.exec(said) ?? [];
     assert.ok(look.includes(`\n${command} `), "it is looked at as the program says");
+    assert.match(look, /^npx pulse-mlflow runs /);
+    assert.match(
+      must(`node "${join(folder, "node_modules/pulse-mlflow/dist/esm/cli/main.js")}" runs`),
+      /avg_confidence +avg_fragility\n.* FINISHED .* 0\.98 +0\.02\n1 run\n/,
+    );
 
     // What `tsc --init` writes compiles, and what comes out no Node parses.
     rmSync(join(project, "tsconfig.json"));
