@@ -75,12 +75,6 @@ function readerOf({ client }: Reading, options: RunsOptions): () => Promise<Foun
       const experiments = await Promise.all(named.map((each) => findExperiment(client, each)));
       for (const { experimentId, name } of experiments) names.set(experimentId, name);
       experimentIds = [...new Set(experiments.map((each) => each.experimentId))];
-      // Deleted runs may belong to deleted experiments, which a search for all does not look into.
-      if (named.length === 0 && viewType !== "active")
-        for await (const { experimentId, name } of client.searchExperiments({ viewType: "all" })) {
-          names.set(experimentId, name);
-          experimentIds.push(experimentId);
-        }
     }
     const search = client.searchRuns({ experimentIds, filter, viewType });
     const orders = await ordersOf(sort, search, limit);

@@ -76,16 +76,12 @@ export interface DownloadArtifactsOptions {
 
 /** @internal */
 export const TEXT: Check = ["a non-empty text", (value) => typeof value === "string" && value !== ""];
-/** @internal */
 const TEXTS: Check = [
   "a list of texts",
   (value) => Array.isArray(value) && value.every((each) => typeof each === "string"),
 ];
-/** @internal */
-export const ANY_TEXT: Check = ["a text", (value) => typeof value === "string"];
-/** @internal */
+const ANY_TEXT: Check = ["a text", (value) => typeof value === "string"];
 const VIEW: Check = ['"active", "deleted" or "all"', (value) => ["active", "deleted", "all"].includes(value as string)];
-/** @internal */
 const COUNT: Check = ["an integer, 1 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 1];
 /** @internal */
 export const TAGS: Check = [
@@ -102,6 +98,13 @@ export const STATUS: Check = [
 export const EXPERIMENT_QUERY = { filter: ANY_TEXT, orderBy: TEXTS, viewType: VIEW, maxResults: COUNT };
 /** @internal */
 export const RUNS_QUERY = { ...EXPERIMENT_QUERY, experimentIds: TEXTS, experimentNames: TEXTS };
+/** @internal */
+export const DOWNLOAD: Readonly<Record<keyof DownloadArtifactsOptions, Check>> = {
+  path: ANY_TEXT,
+  to: TEXT,
+  onProgress: ["a function", (value) => typeof value === "function"],
+  signal: ["an AbortSignal", (value) => typeof (value as Partial<AbortSignal> | null)?.throwIfAborted === "function"],
+};
 /** @internal */
 export const TRACKER: Check = [
   "a tracker of createTracker() or defaultTracker()",

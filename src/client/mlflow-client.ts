@@ -1,6 +1,6 @@
 import type { Metric, MetricSummary, MlflowExperiment, MlflowRun } from "../base/entities.js";
 import { PulseError } from "../base/errors.js";
-import { type Check, checkOptions, needFunction, wrongInput } from "../base/wrong-input.js";
+import { type Check, checkOptions, wrongInput } from "../base/wrong-input.js";
 import { checkConfig } from "../config/options.js";
 import { type ResolvedConfig, resolveConfig } from "../config/resolve.js";
 import type { ArtifactInfo } from "../contracts/artifact-repository.js";
@@ -13,9 +13,9 @@ import { parseOrder } from "../search/order.js";
 import { openConfigured } from "../stores/registry.js";
 import { defaultTracker, type Tracker } from "../tracker.js";
 import {
-  ANY_TEXT,
   type ClientOptions,
   type CreateExperimentOptions,
+  DOWNLOAD,
   type DownloadArtifactsOptions,
   EXPERIMENT_QUERY,
   type ExperimentQuery,
@@ -260,14 +260,8 @@ export class MlflowClient implements AsyncDisposable {
    * @throws (rejects) PulseError `ARTIFACT_NOT_FOUND`; `NOT_WRITABLE`, `DISK_FULL` of the target
    */
   async downloadArtifacts(run: RunRef, options: DownloadArtifactsOptions): Promise<string> {
-    const signal: Check = [
-      "an AbortSignal",
-      (value) => typeof (value as Partial<AbortSignal> | null)?.throwIfAborted === "function",
-    ];
-    const onProgress: Check = ["a function", (value) => typeof value === "function"];
-    checkOptions("downloadArtifacts", options, { path: ANY_TEXT, to: TEXT, onProgress, signal });
+    checkOptions("downloadArtifacts", options, DOWNLOAD);
     needText("downloadArtifacts", "to", options.to);
-    if (options.onProgress !== undefined) needFunction("downloadArtifacts", "onProgress", options.onProgress);
     return (await this.#client()).downloadArtifacts(await idOf("downloadArtifacts", run), options);
   }
 

@@ -14,7 +14,6 @@ import {
   type NewExperiment,
   noSuchExperiment,
   noSuchRun,
-  type Page,
   type RunEdit,
   type StoreReader,
 } from "../contracts/store-reader.js";
@@ -22,6 +21,7 @@ import type { ReadyStore } from "../contracts/tracking-store.js";
 import { EVERYTHING, parseFilter } from "../search/filter.js";
 import { EXPERIMENTS, RUNS } from "../search/identifiers.js";
 import { parseOrder, wholeOrder } from "../search/order.js";
+import type { Page } from "../search/request.js";
 import type { DownloadArtifactsOptions } from "./client-options.js";
 import { MAX_PAGE } from "./results.js";
 import type { RunQuery } from "./run-search.js";
@@ -60,7 +60,8 @@ export class OpenedClient {
     await this.#source.release();
   }
 
-  createExperiment(experiment: NewExperiment): Promise<string> {
+  async createExperiment(experiment: NewExperiment): Promise<string> {
+    await this.#source.flush();
     return this.#reader.createExperiment(experiment);
   }
 
@@ -228,8 +229,7 @@ export class OpenedClient {
   async #withArtifacts<R>(runId: string, use: (repository: ArtifactRepository) => Promise<R>): Promise<R> {
     await this.#source.flush();
     const { store, config } = this.#source;
-    const { experimentId } = await this.run(runId);
-    const place = await store.artifactsOf?.({ runId, experimentId });
+    const place = await store.artifactsOf?.({ runId, experimentId: "" });
     if (place === undefined) throw new PulseError("ARTIFACT_NOT_FOUND", `${store.uri} keeps no files.`);
     const repository =
       typeof place === "string" ? openArtifactRepository(place, repositoryOptions(config, store.uri)) : place;

@@ -1,6 +1,6 @@
 import { PulseError } from "../base/errors.js";
 import { wrongInput } from "../base/wrong-input.js";
-import type { Page } from "../contracts/store-reader.js";
+import type { Page } from "../search/request.js";
 
 /** How many results are read at once where that is not said. */
 const PAGE = 1_000;

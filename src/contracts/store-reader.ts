@@ -8,33 +8,7 @@ import type {
   ViewType,
 } from "../base/entities.js";
 import { PulseError } from "../base/errors.js";
-import type { Filter } from "../search/filter.js";
-import type { OrderBy } from "../search/order.js";
-
-/** @internal One page of a search. */
-export interface Page<T> {
-  readonly items: readonly T[];
-  /** Passed to the next call; undefined on the last page. */
-  readonly nextPageToken: string | undefined;
-}
-
-/** @internal A search, parsed. */
-export interface Search {
-  readonly filter: Filter;
-  /** The filter as it was given; undefined if it was built. */
-  readonly text: string | undefined;
-  /** The whole order: no two results are equal in it. */
-  readonly orders: readonly OrderBy[];
-  readonly viewType: ViewType;
-  /** Maximum number of results in this page, at least 1. */
-  readonly maxResults: number;
-  readonly pageToken: string | undefined;
-}
-
-/** @internal A search for runs in some experiments. */
-export interface RunSearch extends Search {
-  readonly experimentIds: readonly string[];
-}
+import type { Page, RunSearchRequest, SearchRequest } from "../search/request.js";
 
 /** @internal A change of a run by an administrator. */
 export type RunEdit =
@@ -69,9 +43,9 @@ export interface NewExperiment {
  */
 export interface StoreReader {
   experiment(by: { readonly id: string } | { readonly name: string }): Promise<MlflowExperiment | undefined>;
-  experiments(search: Search): Promise<Page<MlflowExperiment>>;
+  experiments(search: SearchRequest): Promise<Page<MlflowExperiment>>;
   run(runId: string): Promise<MlflowRun | undefined>;
-  runs(search: RunSearch): Promise<Page<MlflowRun>>;
+  runs(search: RunSearchRequest): Promise<Page<MlflowRun>>;
   /**
    * The values of a metric by timestamp, step and value, as in MLflow. If `maxPoints` is given and there are more, they
    * are thinned out: the highest and lowest of each part of the steps stay, and so do the first and the last.
@@ -93,6 +67,17 @@ export const noSuchRun = (runId: string, uri: string): PulseError =>
 /** @internal Creates the error for an experiment that a store does not have. */
 export const noSuchExperiment = (experimentId: string, uri: string): PulseError =>
   new PulseError("EXPERIMENT_NOT_FOUND", `There is no experiment with id ${JSON.stringify(experimentId)} in ${uri}.`);
+
+/** @internal Creates the error for a change of a deleted run. */
+export const runIsDeleted = (runId: string): PulseError => new PulseError("RUN_DELETED", `Run ${runId} was deleted.`);
+
+/** @internal Creates the error for an experiment's name that is in use. */
+export const nameTaken = (name: string): PulseError =>
+  new PulseError("REJECTED", `There is an experiment ${JSON.stringify(name)} already, possibly a deleted one.`);
+
+/** @internal Creates the error for a tag to delete that a run does not have. */
+export const noSuchTag = (runId: string, key: string): PulseError =>
+  new PulseError("REJECTED", `Run ${runId} has no tag ${JSON.stringify(key)}.`);
 
 /** @internal Whether something is listed. */
 export const isListed = (viewType: ViewType, { lifecycleStage }: { readonly lifecycleStage: string }): boolean =>

@@ -20,6 +20,8 @@ export interface TrackingApi {
   ): Promise<Record<string, unknown>>;
   /** Sends a GET to `/api/2.0/mlflow/…`. */
   get(call: string, query: Readonly<Record<string, string>>): Promise<Record<string, unknown>>;
+  /** What the server tells of itself; its version is undefined if it does not tell. @default unknown */
+  facts?(): Promise<{ readonly version: string | undefined }>;
   /** Whether a call is not supported. @default all are supported */
   lacks?(call: string): boolean;
   /**

@@ -1,18 +1,13 @@
 import { PulseError } from "../base/errors.js";
 import { shortHash } from "../base/text/keys.js";
 import type { SortKey, Value } from "./evaluate.js";
+import type { RunSearchRequest, SearchRequest } from "./request.js";
 
 /** What a page token is for: tokens of another search are refused. */
 export type Fingerprint = string;
 
 /** Returns the fingerprint of a search. `now()` changes a parsed filter, so the text counts where there is one. */
-export function fingerprintOf(search: {
-  readonly filter: object;
-  readonly text: string | undefined;
-  readonly orders: readonly object[];
-  readonly viewType: string;
-  readonly experimentIds?: readonly string[];
-}): Fingerprint {
+export function fingerprintOf(search: SearchRequest & Partial<RunSearchRequest>): Fingerprint {
   const { filter, text, orders, viewType, experimentIds } = search;
   return shortHash(JSON.stringify([text ?? filter, orders, viewType, experimentIds]));
 }
@@ -38,26 +33,26 @@ export function tokenOf(state: unknown, fingerprint: Fingerprint): string {
  * @throws PulseError `INVALID_OPTION` for a token that this search has not given.
  */
 export function cursorOf(token: string, fingerprint: Fingerprint, columns: number): SortKey {
-  const state = stateOf(token, fingerprint);
-  if (!Array.isArray(state) || state.length !== columns || !state.every(isEncoded)) throw notOurs();
-  return state.map(decoded);
+  const isKey = (state: unknown): state is unknown[] =>
+    Array.isArray(state) && state.length === columns && state.every(isEncoded);
+  return stateOf(token, fingerprint, isKey).map(decoded);
 }
 
-/** @throws PulseError `INVALID_OPTION` for a token that this search has not given. */
-export function stateOf(token: string, fingerprint: Fingerprint): unknown {
+/**
+ * Returns the data that a token was made from.
+ * @throws PulseError `INVALID_OPTION` for a token that this search has not given.
+ */
+export function stateOf<T>(token: string, fingerprint: Fingerprint, isState: (state: unknown) => state is T): T {
   let content: unknown;
   try {
     if (token.length <= MAX_LENGTH) content = JSON.parse(Buffer.from(token, "base64url").toString("utf8"));
   } catch {
     // Not JSON.
   }
-  if (!Array.isArray(content) || content.length !== 2 || content[0] !== fingerprint) throw notOurs();
-  return content[1];
-}
-
-function notOurs(): PulseError {
+  if (Array.isArray(content) && content.length === 2 && content[0] === fingerprint && isState(content[1]))
+    return content[1];
   const detail = "does not belong to this search; pass the nextPageToken of a page of the same search.";
-  return new PulseError("INVALID_OPTION", `page: pageToken ${detail}`);
+  throw new PulseError("INVALID_OPTION", `page: pageToken ${detail}`);
 }
 
 const isEncoded = (value: unknown): boolean =>

@@ -1,24 +1,14 @@
 import { cursorOf, fingerprintOf, tokenAfter } from "./cursor.js";
 import { compareKeys, type SortKey } from "./evaluate.js";
-import type { Filter } from "./filter.js";
 import type { OrderBy } from "./order.js";
-
-interface PageSearch {
-  readonly filter: Filter;
-  readonly text: string | undefined;
-  readonly orders: readonly OrderBy[];
-  readonly viewType: string;
-  readonly maxResults: number;
-  readonly pageToken: string | undefined;
-  readonly experimentIds?: readonly string[];
-}
+import type { Page, SearchRequest } from "./request.js";
 
 /** Returns a page of results that are all in memory and match, in order. */
 export function pageOf<T>(
   found: readonly T[],
-  search: PageSearch,
+  search: SearchRequest,
   keyOf: (item: T, orders: readonly OrderBy[]) => SortKey,
-): { items: T[]; nextPageToken: string | undefined } {
+): Page<T> {
   const { orders, maxResults, pageToken } = search;
   const fingerprint = fingerprintOf(search);
   const after = pageToken === undefined ? undefined : cursorOf(pageToken, fingerprint, orders.length);

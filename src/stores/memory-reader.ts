@@ -1,21 +1,21 @@
 import { systemClock } from "../base/clock.js";
 import type { Metric, MetricSummary, MlflowExperiment, MlflowRun } from "../base/entities.js";
-import { PulseError } from "../base/errors.js";
 import {
   type ExperimentEdit,
   isListed,
   type NewExperiment,
+  nameTaken,
   noSuchExperiment,
   noSuchRun,
-  type Page,
+  noSuchTag,
   type RunEdit,
-  type RunSearch,
-  type Search,
+  runIsDeleted,
   type StoreReader,
 } from "../contracts/store-reader.js";
 import { experimentKey, matchesExperiment, matchesRun, runKey } from "../search/evaluate.js";
 import { pageOf } from "../search/page.js";
 import { byTime, isLater, summaryOf, thinned } from "../search/points.js";
+import type { Page, RunSearchRequest, SearchRequest } from "../search/request.js";
 import type { MemoryStore } from "./memory-store.js";
 import type { StoredExperiment, StoredRun } from "./stored-run.js";
 
@@ -33,7 +33,7 @@ export class MemoryReader implements StoreReader {
     );
   }
 
-  async experiments(search: Search): Promise<Page<MlflowExperiment>> {
+  async experiments(search: SearchRequest): Promise<Page<MlflowExperiment>> {
     const found = this.#experiments().filter(
       (experiment) => isListed(search.viewType, experiment) && matchesExperiment(search.filter, experiment),
     );
@@ -45,7 +45,7 @@ export class MemoryReader implements StoreReader {
     return run && plainRun(run);
   }
 
-  async runs(search: RunSearch): Promise<Page<MlflowRun>> {
+  async runs(search: RunSearchRequest): Promise<Page<MlflowRun>> {
     const found: MlflowRun[] = [];
     for (const stored of this.#store.runs.values()) {
       if (!search.experimentIds.includes(stored.experimentId)) continue;
@@ -81,12 +81,16 @@ export class MemoryReader implements StoreReader {
       this.#store.experiments.delete(found.name);
       found.name = edit.name;
       this.#store.experiments.set(found.name, found);
-    } else found.deleted = edit.kind === "delete";
+    } else {
+      found.deleted = edit.kind === "delete";
+      for (const run of this.#store.runs.values()) if (run.experimentId === experimentId) run.deleted = found.deleted;
+    }
     found.updated = now;
   }
 
   async editRun(runId: string, edit: RunEdit): Promise<void> {
     const run = this.#run(runId);
+    if (run.deleted && edit.kind !== "delete" && edit.kind !== "restore") throw runIsDeleted(runId);
     switch (edit.kind) {
       case "setTag":
         run.tags.set(edit.tag.key, edit.tag.value);
@@ -123,14 +127,6 @@ export class MemoryReader implements StoreReader {
     if (this.#store.experiments.has(name)) throw nameTaken(name);
   }
 }
-
-/** Creates the error for an experiment's name that is in use. */
-const nameTaken = (name: string): PulseError =>
-  new PulseError("REJECTED", `There is an experiment ${JSON.stringify(name)} already, possibly a deleted one.`);
-
-/** Creates the error for a tag to delete that a run does not have. */
-const noSuchTag = (runId: string, key: string): PulseError =>
-  new PulseError("REJECTED", `Run ${runId} has no tag ${JSON.stringify(key)}.`);
 
 function plainExperiment(experiment: StoredExperiment): MlflowExperiment {
   return {

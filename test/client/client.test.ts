@@ -105,6 +105,8 @@ test("experiments and runs are administered", async () => {
   const { client } = withRuns();
   const id = await client.createExperiment("Other", { tags: { team: "ml" } });
   await assert.rejects(client.createExperiment("Other"), { code: "REJECTED", message: /already/ });
+  const { tracker } = withRuns();
+  await assert.rejects(new MlflowClient({ tracker }).createExperiment("Sweep"), { code: "REJECTED" }, "just recorded");
   await client.setExperimentTag(id, "kind", "test");
   await client.renameExperiment(id, "Another");
   assert.deepEqual((await client.getExperiment(id)).tags, { team: "ml", kind: "test" });
@@ -135,6 +137,7 @@ test("a parent is found, and files are read", async () => {
     child.logText("hello", "notes/a.txt");
     child.logDict({ a: [1, 2] }, "config.yaml");
     child.logTable([{ x: 1, y: "z" }], "table.json");
+    child.logTable([{ x: 1, y: "z" }], "table.parquet");
     child.end();
     return { outer: outer.id, child: child.id };
   });
@@ -142,10 +145,11 @@ test("a parent is found, and files are read", async () => {
   assert.equal(await client.getParentRun(ids.outer), undefined);
   assert.equal(await client.loadText(ids.child, "notes/a.txt"), "hello");
   assert.deepEqual(await client.loadDict(ids.child, "config.yaml"), { a: [1, 2] });
-  assert.deepEqual(await client.loadTable(ids.child, "table.json"), [{ x: 1, y: "z" }]);
+  for (const table of ["table.json", "table.parquet"])
+    assert.deepEqual(await client.loadTable(ids.child, table), [{ x: 1, y: "z" }]);
   assert.deepEqual(
     (await client.listArtifacts(ids.child)).map(({ path }) => path),
-    ["config.yaml", "notes", "table.json"],
+    ["config.yaml", "notes", "table.json", "table.parquet"],
   );
   await assert.rejects(client.loadText(ids.child, "nope"), { code: "ARTIFACT_NOT_FOUND" });
   await assert.rejects(client.loadTable(ids.child, "config.yaml"), { message: /not a table/ });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { appendFileSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { systemClock } from "../../src/base/clock.js";
@@ -10,6 +10,8 @@ import { RUNS } from "../../src/search/identifiers.js";
 import { parseOrder, wholeOrder } from "../../src/search/order.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import { MlrunsStore } from "../../src/stores/mlruns/mlruns-store.js";
+import { openDatabase } from "../../src/stores/sql/driver.js";
+import { ReadThread } from "../../src/stores/sql/read-thread.js";
 import { runTables, orderOf as sqlOrder, whereOf } from "../../src/stores/sql/search-sql.js";
 import { SqliteStore } from "../../src/stores/sql/sqlite-store.js";
 import { createTracker, trackerOn } from "../../src/tracker.js";
@@ -134,11 +136,13 @@ test("a long history is thinned as in memory, and keeps its extremes", async () 
   await Promise.all([file.close(), tracker.shutdown()]);
 });
 
-for (const kind of ["sqlite", "mlruns"] as const)
+for (const kind of ["sqlite", "mlruns", "memory"] as const)
   test(`${kind}: experiments and runs are administered`, async () => {
     const path = join(tempFolder("administered"), kind === "sqlite" ? "mlflow.db" : "mlruns");
-    const trackingUri = kind === "sqlite" ? `sqlite:///${path}` : path;
-    const client = new MlflowClient({ trackingUri });
+    const trackingUri = { sqlite: `sqlite:///${path}`, mlruns: path, memory: "memory:" }[kind];
+    // Memory belongs to its tracker.
+    const tracker = createTracker({ trackingUri, experiment: "Renamed" });
+    const client = new MlflowClient(kind === "memory" ? { tracker } : { trackingUri });
     await assert.rejects(client.getRun("x"), { message: kind === "sqlite" ? /does not exist/ : /There is no run "x"/ });
     assert.equal(existsSync(path), false, "reading must not create it");
     const id = await client.createExperiment("Sweep", { tags: { team: "ml" }, artifactLocation: "s3://b/x" });
@@ -159,12 +163,11 @@ for (const kind of ["sqlite", "mlruns"] as const)
     assert.deepEqual((await client.getExperimentByName("Renamed"))?.tags, { team: "ml", "a/b": "c" });
     await assert.rejects(client.renameExperiment(id, "Default"), { code: "REJECTED" });
     await assert.rejects(client.renameExperiment("77", "x"), { code: "EXPERIMENT_NOT_FOUND" });
-    const tracker = createTracker({ trackingUri, experiment: "Renamed" });
     const runId = await tracker.withRun({ runName: "one" }, async (run) => {
       run.logMetric("loss", 1);
       return run.serverId();
     });
-    await tracker.shutdown();
+    await tracker.flush();
     await client.setTag(runId, "note", "x");
     await client.updateRun(runId, { status: "KILLED", runName: "renamed" });
     const { tags: noted, status, runName } = await client.getRun(runId);
@@ -181,7 +184,7 @@ for (const kind of ["sqlite", "mlruns"] as const)
     await client.restoreExperiment(id);
     assert.equal((await client.runs("Renamed").first())?.runName, "renamed");
     await assert.rejects(client.deleteRun("0".repeat(32)), { code: "RUN_NOT_FOUND" });
-    await client.close();
+    await Promise.all([client.close(), tracker.shutdown()]);
   });
 
 test("a process may exit while a file is read", async () => {
@@ -247,4 +250,77 @@ test("filters as large as allowed are answered, larger ones refused", async () =
   for (const pageToken of ["' OR 1=1 --", "W10=", Buffer.from('["x",[1,2]]').toString("base64url")])
     await assert.rejects(disk.searchRuns().page({ pageToken }), { code: "INVALID_OPTION" });
   await close();
+});
+
+test("runs that are purged while a page is read end no search", async () => {
+  const { disk, path, close } = await both(new Random(12), 60);
+  const all = (await disk.searchRuns().toArray()).map(({ runId }) => runId);
+  const gone = all.slice(5, 25);
+  const { read } = ReadThread.prototype;
+  let purged = false;
+  // Between the ids of a page and its runs.
+  ReadThread.prototype.read = async function (queries) {
+    const answer = await read.call(this, queries);
+    if (!purged && queries.some(({ sql }) => sql.includes("r.run_uuid AS id"))) {
+      purged = true;
+      const db = openDatabase(path, { waitMs: 1_000 });
+      for (const runId of gone)
+        for (const table of ["tags", "params", "metrics", "latest_metrics", "runs"])
+          db.prepare(`DELETE FROM ${table} WHERE run_uuid = ?`).run(runId);
+      db.close();
+    }
+    return answer;
+  };
+  try {
+    const runs = disk.searchRuns();
+    const found: string[] = [];
+    let pageToken: string | undefined;
+    do {
+      const page = await runs.page({ maxResults: 20, ...(pageToken && { pageToken }) });
+      assert.ok(page.items.length > 0);
+      found.push(...page.items.map(({ runId }) => runId));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== undefined);
+    assert.deepEqual(
+      found,
+      all.filter((runId) => !gone.includes(runId)),
+    );
+  } finally {
+    ReadThread.prototype.read = read;
+  }
+  await close();
+});
+
+test("without a right to threads a file is read on the event loop", async () => {
+  const { disk, path, close } = await both(new Random(3), 20);
+  const all = (await disk.searchRuns().toArray()).map(({ runId }) => runId);
+  await close();
+  const code = `
+    const { MlflowClient } = await import(${JSON.stringify(new URL("../../src/client/mlflow-client.js", import.meta.url).href)});
+    const client = new MlflowClient({ trackingUri: ${JSON.stringify(`sqlite:///${path}`)} });
+    console.log(JSON.stringify((await client.searchRuns().toArray()).map(({ runId }) => runId)));
+    await client.close();`;
+  const program = join(tempFolder("permitted"), "program.mjs");
+  writeFileSync(program, code);
+  const flag = process.allowedNodeEnvironmentFlags.has("--permission") ? "--permission" : "--experimental-permission";
+  const rights = [flag, "--allow-addons", "--allow-fs-read=*", "--allow-fs-write=*"];
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...rights, program], { encoding: "utf8" });
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(JSON.parse(stdout), all);
+});
+
+test("half a line of a metric's file, which is being written, is no value", async () => {
+  const root = join(tempFolder("half"), "mlruns");
+  const tracker = createTracker({ trackingUri: root });
+  const runId = await tracker.withRun({}, async (run) => {
+    run.logMetric("loss", 0.5);
+    return run.serverId();
+  });
+  await tracker.shutdown();
+  const client = new MlflowClient({ trackingUri: root });
+  const { experimentId } = await client.getRun(runId);
+  appendFileSync(join(root, experimentId, runId, "metrics", "loss"), "99999999999999 0.1");
+  assert.deepEqual((await client.getRun(runId)).metrics, { loss: 0.5 });
+  assert.equal((await client.getMetricHistory(runId, "loss")).length, 1);
+  await client.close();
 });

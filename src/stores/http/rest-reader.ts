@@ -5,10 +5,7 @@ import {
   type NewExperiment,
   noSuchExperiment,
   noSuchRun,
-  type Page,
   type RunEdit,
-  type RunSearch,
-  type Search,
   type StoreReader,
 } from "../../contracts/store-reader.js";
 import { Failure } from "../../http/failure.js";
@@ -19,9 +16,10 @@ import { experimentKey, matchesExperiment } from "../../search/evaluate.js";
 import { EVERYTHING } from "../../search/filter.js";
 import { pageOf } from "../../search/page.js";
 import { byTime, summaryOf, thinned } from "../../search/points.js";
+import type { Page, RunSearchRequest, SearchRequest } from "../../search/request.js";
 import { experimentIn, metricsIn, runIn } from "./answered-entities.js";
 import { mergedRuns } from "./merged-runs.js";
-import { serverOrder, serverQueries } from "./server-search.js";
+import { alternatives, serverOrder, serverQueries } from "./server-search.js";
 
 /** How many histories are read at once. */
 const WIDTH = 4;
@@ -63,12 +61,12 @@ export class RestReader implements StoreReader {
     return answer && experimentIn(record(answer["experiment"]));
   }
 
-  async experiments(search: Search): Promise<Page<MlflowExperiment>> {
+  async experiments(search: SearchRequest): Promise<Page<MlflowExperiment>> {
     const { filter, orders, viewType, maxResults, pageToken } = search;
-    const queries = await this.#queries(filter);
-    const order = orders.every(({ entity }) => entity === "attribute");
-    const [only] = queries;
-    if (queries.length !== 1 || only === undefined || only.rest !== EVERYTHING || !order) {
+    // There are few experiments: what is more than one query is filtered here.
+    const only = alternatives(filter) === 1 ? (await this.#queries(filter))[0] : undefined;
+    const isOrdered = orders.every(({ entity }) => entity === "attribute");
+    if (only?.rest !== EVERYTHING || !isOrdered) {
       const found: MlflowExperiment[] = [];
       for await (const experiment of this.#allExperiments(viewType))
         if (matchesExperiment(filter, experiment)) found.push(experiment);
@@ -90,7 +88,7 @@ export class RestReader implements StoreReader {
     return answer && runIn(record(answer["run"]));
   }
 
-  async runs(search: RunSearch): Promise<Page<MlflowRun>> {
+  async runs(search: RunSearchRequest): Promise<Page<MlflowRun>> {
     const { filter, orders, maxResults, pageToken } = search;
     const fingerprint = fingerprintOf(search);
     const queries = await this.#queries(filter);
@@ -109,7 +107,8 @@ export class RestReader implements StoreReader {
     const points: Metric[] = [];
     let pageToken: string | undefined;
     do {
-      const answer = await this.#of(runId, () =>
+      const answer = await this.#of(
+        runId,
         this.#get("metrics/get-history", {
           run_id: runId,
           metric_key: key,
@@ -152,46 +151,30 @@ export class RestReader implements StoreReader {
   }
 
   async editExperiment(experimentId: string, edit: ExperimentEdit): Promise<void> {
-    const id = { experiment_id: experimentId };
-    const missing = (): PulseError => noSuchExperiment(experimentId, this.#uri);
-    if (edit.kind === "setTag")
-      await this.#there(this.#post("experiments/set-experiment-tag", { ...id, ...edit.tag }), missing);
-    else if (edit.kind === "rename")
-      await this.#there(this.#post("experiments/update", { ...id, new_name: edit.name }), missing);
-    else await this.#there(this.#post(`experiments/${edit.kind}`, id), missing);
+    const [call, fields] = experimentCall(edit);
+    const answer = this.#post(call, { experiment_id: experimentId, ...fields });
+    await this.#there(answer, () => noSuchExperiment(experimentId, this.#uri));
   }
 
   async editRun(runId: string, edit: RunEdit): Promise<void> {
-    const id = { run_id: runId };
-    switch (edit.kind) {
-      case "setTag":
-        return void (await this.#of(runId, () => this.#post("runs/set-tag", { ...id, ...edit.tag })));
-      case "deleteTag":
-        return void (await this.#of(runId, () => this.#post("runs/delete-tag", { ...id, key: edit.key })));
-      case "update": {
-        const { status, endTime, runName } = edit;
-        const update = { status, end_time: endTime, run_name: runName };
-        return void (await this.#of(runId, () => this.#post("runs/update", { ...id, ...update })));
-      }
-      default:
-        await this.#of(runId, () => this.#post(`runs/${edit.kind}`, id));
-    }
+    const [call, fields] = runCall(edit);
+    await this.#of(runId, this.#post(call, { run_id: runId, ...fields }));
   }
 
   async close(): Promise<void> {
     this.#left.clear();
   }
 
-  async #queries(filter: Search["filter"]): Promise<ReturnType<typeof serverQueries>> {
+  async #queries(filter: SearchRequest["filter"]): Promise<ReturnType<typeof serverQueries>> {
     if (this.#isModern === undefined && /"IS N|"dataset"/.test(JSON.stringify(filter))) {
-      const facts = await (this.#api as Partial<{ facts(): Promise<{ version?: string | undefined }> }>).facts?.();
+      const facts = await this.#api.facts?.();
       this.#isModern = Number.parseInt(facts?.version ?? "2", 10) >= 3;
     }
     return serverQueries(filter, this.#isModern ?? true);
   }
 
   async #searched(
-    { experimentIds, viewType }: RunSearch,
+    { experimentIds, viewType }: RunSearchRequest,
     order: readonly string[],
     filter: string,
     maxResults: number,
@@ -216,7 +199,7 @@ export class RestReader implements StoreReader {
     pageToken: string | undefined,
     fingerprint: Fingerprint,
   ): Promise<Page<MlflowRun>> {
-    const offset = pageToken === undefined ? 0 : offsetIn(pageToken, fingerprint);
+    const offset = pageToken === undefined ? 0 : stateOf(pageToken, fingerprint, isCount);
     const left = pageToken === undefined ? undefined : this.#left.get(pageToken);
     if (pageToken !== undefined) this.#left.delete(pageToken); // nobody else may go on with it
     const merged = left ?? begin();
@@ -290,8 +273,8 @@ export class RestReader implements StoreReader {
     }
   }
 
-  #of(runId: string, send: () => Promise<Record<string, unknown>>): Promise<Record<string, unknown>> {
-    return this.#there(send(), () => noSuchRun(runId, this.#uri));
+  #of(runId: string, answer: Promise<Record<string, unknown>>): Promise<Record<string, unknown>> {
+    return this.#there(answer, () => noSuchRun(runId, this.#uri));
   }
 }
 
@@ -312,14 +295,32 @@ function pageIn<T>(
   };
 }
 
-function serverToken(token: string, fingerprint: Fingerprint): string {
-  const state = stateOf(token, fingerprint);
-  if (typeof state === "string") return state;
-  throw new PulseError("INVALID_OPTION", "page: pageToken does not belong to this search.");
+const isText = (state: unknown): state is string => typeof state === "string";
+const isCount = (state: unknown): state is number => Number.isSafeInteger(state) && (state as number) > 0;
+
+/** The token of the server's own page. */
+const serverToken = (token: string, fingerprint: Fingerprint): string => stateOf(token, fingerprint, isText);
+
+function runCall(edit: RunEdit): readonly [call: string, fields: object] {
+  switch (edit.kind) {
+    case "setTag":
+      return ["runs/set-tag", edit.tag];
+    case "deleteTag":
+      return ["runs/delete-tag", { key: edit.key }];
+    case "update":
+      return ["runs/update", { status: edit.status, end_time: edit.endTime, run_name: edit.runName }];
+    default:
+      return [`runs/${edit.kind}`, {}];
+  }
 }
 
-function offsetIn(token: string, fingerprint: Fingerprint): number {
-  const state = stateOf(token, fingerprint);
-  if (Number.isSafeInteger(state) && (state as number) > 0) return state as number;
-  throw new PulseError("INVALID_OPTION", "page: pageToken does not belong to this search.");
+function experimentCall(edit: ExperimentEdit): readonly [call: string, fields: object] {
+  switch (edit.kind) {
+    case "setTag":
+      return ["experiments/set-experiment-tag", edit.tag];
+    case "rename":
+      return ["experiments/update", { new_name: edit.name }];
+    default:
+      return [`experiments/${edit.kind}`, {}];
+  }
 }

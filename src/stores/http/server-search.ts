@@ -39,7 +39,8 @@ export function serverQueries(filter: Filter, isModern: boolean): ServerQuery[] 
   });
 }
 
-function alternatives(filter: Filter): number {
+/** Returns how many queries a filter needs, since a server knows no OR. */
+export function alternatives(filter: Filter): number {
   if (filter.kind === "comparison")
     return filter.operator === "IN" && isSplit(filter) ? (filter.value as readonly string[]).length : 1;
   const counts = filter.of.map(alternatives);

@@ -5,7 +5,7 @@ import { type ExperimentRef, experimentLabel, type Tag } from "../../base/entiti
 import { messageOf, PulseError } from "../../base/errors.js";
 import { makeFolder } from "../../base/folders.js";
 import { wellFormed } from "../../base/text/keys.js";
-import type { ExperimentEdit, NewExperiment } from "../../contracts/store-reader.js";
+import { type ExperimentEdit, type NewExperiment, nameTaken } from "../../contracts/store-reader.js";
 import {
   addFolder,
   apartFrom,
@@ -133,11 +133,7 @@ export class Experiments {
     const wanted = wellFormed(name);
     for (const place of [this.#root, join(this.#root, TRASH)])
       for (const id of idsIn(place))
-        if (id !== besides && this.#scanned(place, id)?.name === wanted)
-          throw new PulseError(
-            "REJECTED",
-            `There is an experiment ${JSON.stringify(name)} already, possibly a deleted one.`,
-          );
+        if (id !== besides && this.#scanned(place, id)?.name === wanted) throw nameTaken(name);
   }
 
   #byId(ref: Extract<ExperimentRef, { id: string }>): Experiment | PulseError {

@@ -7,15 +7,13 @@ import {
   type NewExperiment,
   noSuchExperiment,
   noSuchRun,
-  type Page,
   type RunEdit,
-  type RunSearch,
-  type Search,
   type StoreReader,
 } from "../../contracts/store-reader.js";
 import { experimentKey, matchesExperiment, matchesRun, runKey } from "../../search/evaluate.js";
 import { pageOf } from "../../search/page.js";
 import { byTime, summaryOf, thinned } from "../../search/points.js";
+import type { Page, RunSearchRequest, SearchRequest } from "../../search/request.js";
 import { type Experiments, TRASH } from "./experiments.js";
 import type { MlrunsStore } from "./mlruns-store.js";
 import { experimentAt, historyAt, metricFiles, Pace, runAt } from "./read-folder.js";
@@ -42,7 +40,7 @@ export class MlrunsReader implements StoreReader {
     return undefined;
   }
 
-  async experiments(search: Search): Promise<Page<MlflowExperiment>> {
+  async experiments(search: SearchRequest): Promise<Page<MlflowExperiment>> {
     const found: MlflowExperiment[] = [];
     for await (const { experiment } of this.#all())
       if (isListed(search.viewType, experiment) && matchesExperiment(search.filter, experiment)) found.push(experiment);
@@ -54,7 +52,7 @@ export class MlrunsReader implements StoreReader {
     return folder === undefined ? undefined : runAt(folder, runId, new Pace());
   }
 
-  async runs(search: RunSearch): Promise<Page<MlflowRun>> {
+  async runs(search: RunSearchRequest): Promise<Page<MlflowRun>> {
     const pace = new Pace();
     const found: MlflowRun[] = [];
     for await (const { experiment, folder } of this.#all()) {

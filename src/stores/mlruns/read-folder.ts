@@ -23,6 +23,12 @@ const STATUSES: readonly (RunStatus | undefined)[] = [
   "KILLED",
 ];
 
+/** A file that holds a param, a tag or a metric. */
+interface KeyedFile {
+  readonly key: string;
+  readonly path: string;
+}
+
 /** Lets the event loop turn when reading has held it for long enough. */
 export class Pace {
   #since = performance.now();
@@ -72,7 +78,7 @@ export function experimentAt(folder: string, id: string, isTrash: boolean): Mlfl
     lifecycleStage: isTrash || field("lifecycle_stage") === "deleted" ? "deleted" : "active",
     creationTime: dateOf(field("creation_time")),
     lastUpdateTime: dateOf(field("last_update_time")),
-    tags: Object.fromEntries(keyed(join(folder, "tags"), new Map()).map(({ key, path }) => [key, textOf(path) ?? ""])),
+    tags: Object.fromEntries(keyed(join(folder, "tags")).map(({ key, path }) => [key, read(path) ?? ""])),
   };
 }
 
@@ -80,18 +86,19 @@ export function experimentAt(folder: string, id: string, isTrash: boolean): Mlfl
 export async function runAt(folder: string, runId: string, pace: Pace): Promise<MlflowRun | undefined> {
   const field = fieldsAt(folder);
   if (field === undefined || (field("run_id") ?? field("run_uuid")) !== runId) return undefined;
-  const texts = async (kind: "params" | "tags"): Promise<Record<string, string>> => {
+  const texts = async (files: readonly KeyedFile[]): Promise<Record<string, string>> => {
     const found: [string, string][] = [];
-    for (const { key, path } of keyed(join(folder, kind), names)) {
+    for (const { key, path } of files) {
       if (!key.startsWith(KEY_TAG)) found.push([key, read(path) ?? ""]);
       await pace.step();
     }
     return Object.fromEntries(found);
   };
-  const names = namesIn(folder);
-  const tags = await texts("tags");
+  const tagFiles = keyed(join(folder, "tags"));
+  const names = namesIn(tagFiles);
+  const tags = await texts(renamed(tagFiles, names));
   const metrics: [string, number][] = [];
-  for (const { key, path } of keyed(join(folder, "metrics"), names)) {
+  for (const { key, path } of renamed(keyed(join(folder, "metrics")), names)) {
     let last: MetricPoint | undefined;
     for await (const points of pointsAt(path, pace))
       for (const point of points) if (last === undefined || isLater(point, last)) last = point;
@@ -107,7 +114,7 @@ export async function runAt(folder: string, runId: string, pace: Pace): Promise<
     userId: field("user_id") ?? "",
     lifecycleStage: field("lifecycle_stage") === "deleted" ? "deleted" : "active",
     artifactUri: field("artifact_uri") ?? "",
-    params: await texts("params"),
+    params: await texts(renamed(keyed(join(folder, "params")), names)),
     tags,
     metrics: Object.fromEntries(metrics),
     inputs: inputsAt(folder),
@@ -115,8 +122,8 @@ export async function runAt(folder: string, runId: string, pace: Pace): Promise<
 }
 
 /** The metrics of a run: their keys and files. */
-export const metricFiles = (folder: string): readonly { readonly key: string; readonly path: string }[] =>
-  keyed(join(folder, "metrics"), namesIn(folder));
+export const metricFiles = (folder: string): readonly KeyedFile[] =>
+  renamed(keyed(join(folder, "metrics")), namesIn(keyed(join(folder, "tags"))));
 
 /** Reads the values of a metric's file, part by part. Lines that are no values are left out, as is one without an end. */
 async function* pointsAt(path: string, pace: Pace): AsyncGenerator<MetricPoint[], void, void> {
@@ -131,10 +138,10 @@ async function* pointsAt(path: string, pace: Pace): AsyncGenerator<MetricPoint[]
     let rest = "";
     for (let at = 0; ; ) {
       const length = readSync(descriptor, chunk, 0, chunk.length, at);
+      if (length === 0) return; // what is left is half a line
       const lines = (rest + chunk.toString("latin1", 0, length)).split("\n");
-      rest = length === 0 ? "" : (lines.pop() as string);
+      rest = lines.pop() as string;
       yield lines.flatMap((line) => pointIn(line) ?? []);
-      if (length === 0) return;
       at += length;
       await pace.step();
     }
@@ -153,16 +160,18 @@ export async function historyAt(path: string, key: string, pace: Pace): Promise<
 }
 
 /** The keys of changed file names: their tags hold them. */
-function namesIn(folder: string): Map<string, string> {
+function namesIn(tags: readonly KeyedFile[]): Map<string, string> {
   const names = new Map<string, string>();
-  for (const { key, path } of keyed(join(folder, "tags"), new Map()))
-    if (key.startsWith(KEY_TAG)) names.set(key.slice(KEY_TAG.length), read(path) ?? "");
+  for (const { key, path } of tags) if (key.startsWith(KEY_TAG)) names.set(key.slice(KEY_TAG.length), read(path) ?? "");
   return names;
 }
 
-/** The files in a folder by their keys, which may lead into folders. Links are not followed. */
-function keyed(folder: string, names: ReadonlyMap<string, string>): { key: string; path: string }[] {
-  const found: { key: string; path: string }[] = [];
+const renamed = (files: readonly KeyedFile[], names: ReadonlyMap<string, string>): readonly KeyedFile[] =>
+  names.size === 0 ? files : files.map(({ key, path }) => ({ key: names.get(key) ?? key, path }));
+
+/** The files in a folder; their keys are their paths in it. Links are not followed. */
+function keyed(folder: string): KeyedFile[] {
+  const found: KeyedFile[] = [];
   const walk = (below: string): void => {
     let entries: import("node:fs").Dirent[];
     try {
@@ -173,7 +182,7 @@ function keyed(folder: string, names: ReadonlyMap<string, string>): { key: strin
     for (const entry of entries) {
       const file = below === "" ? entry.name : `${below}/${entry.name}`;
       if (entry.isDirectory()) walk(file);
-      else if (entry.isFile()) found.push({ key: names.get(file) ?? file, path: join(folder, file) });
+      else if (entry.isFile()) found.push({ key: file, path: join(folder, file) });
     }
   };
   walk("");

@@ -7,7 +7,7 @@ import type { DatasetInput, Metric, Param, Tag } from "../../base/entities.js";
 import { messageOf, PulseError } from "../../base/errors.js";
 import { wellFormed } from "../../base/text/keys.js";
 import { LIMITS } from "../../base/text/limits.js";
-import type { RunEdit } from "../../contracts/store-reader.js";
+import { noSuchTag, type RunEdit, runIsDeleted } from "../../contracts/store-reader.js";
 import type { ArtifactPlace, RefusedItems, RunEnd, RunStart } from "../../contracts/tracking-store.js";
 import type { Experiment } from "./experiments.js";
 import {
@@ -125,7 +125,7 @@ export class RunFolder {
   #needThere(): void {
     const id = basename(this.#folder);
     if (!this.exists) throw new PulseError("RUN_NOT_FOUND", `Run ${id} is no longer in ${dirname(this.#folder)}.`);
-    if (this.deleted) throw new PulseError("RUN_DELETED", `Run ${id} was deleted.`);
+    if (this.deleted) throw runIsDeleted(id);
   }
 
   tag(key: string): string | undefined {
@@ -171,7 +171,7 @@ export class RunFolder {
 
   /** Changes what an administrator changes. @throws PulseError `RUN_DELETED`; `REJECTED` for a tag it does not have */
   edit(edit: Exclude<RunEdit, { kind: "delete" | "restore" }>): void {
-    if (this.deleted) throw new PulseError("RUN_DELETED", `Run ${basename(this.#folder)} was deleted.`);
+    if (this.deleted) throw runIsDeleted(basename(this.#folder));
     if (edit.kind === "deleteTag") {
       this.#deleteTag(edit.key);
       return;
@@ -197,8 +197,7 @@ export class RunFolder {
   #deleteTag(key: string): void {
     const path = [fileOf(key), apartFrom(key)].map((file) => join(this.#folder, "tags", file));
     const there = isKey(key) ? path.find((file) => textOf(file) !== undefined) : undefined;
-    if (there === undefined)
-      throw new PulseError("REJECTED", `Run ${basename(this.#folder)} has no tag ${JSON.stringify(key)}.`);
+    if (there === undefined) throw noSuchTag(basename(this.#folder), key);
     rmSync(there);
   }
 

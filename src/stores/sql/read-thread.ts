@@ -49,7 +49,6 @@ function prepared(sql) {
 }
 function columnsOf(rows, transfer) {
   if (rows.length === 0) return [];
-  const isArray = Array.isArray(rows[0]);
   const keys = Object.keys(rows[0]);
   return keys.map((key) => {
     const column = rows.map((row) => row[key]);
@@ -123,6 +122,7 @@ interface Answer {
 }
 
 interface Waiting {
+  readonly worker: Worker;
   readonly resolve: (results: readonly Columns[]) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -159,7 +159,7 @@ export class ReadThread {
     if (worker === undefined) return this.#readHere(queries);
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
+      this.#waiting.set(id, { worker, resolve, reject });
       worker.ref(); // keeps the process alive while somebody waits
       worker.postMessage({ id, queries });
     });
@@ -207,16 +207,18 @@ export class ReadThread {
   #answered(worker: Worker, { id, results, error }: Answer): void {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
-    if (this.#waiting.size === 0) worker.unref();
+    if ([...this.#waiting.values()].every((each) => each.worker !== worker)) worker.unref();
     if (results) waiting?.resolve(results);
     else waiting?.reject(Object.assign(new Error(error?.message), error));
   }
 
   #failed(worker: Worker, error: unknown): void {
     if (this.#worker === worker) this.#worker = undefined;
-    if (this.#worker !== undefined) return;
-    for (const { reject } of this.#waiting.values()) reject(error);
-    this.#waiting.clear();
+    for (const [id, waiting] of this.#waiting) {
+      if (waiting.worker !== worker) continue; // of the one that reads the file that took its place
+      this.#waiting.delete(id);
+      waiting.reject(error);
+    }
   }
 
   #readHere(queries: readonly Query[]): readonly Columns[] {

@@ -5,16 +5,14 @@ import {
   type ExperimentEdit,
   type NewExperiment,
   noSuchRun,
-  type Page,
   type RunEdit,
-  type RunSearch,
-  type Search,
   type StoreReader,
 } from "../../contracts/store-reader.js";
 import { cursorOf, fingerprintOf, tokenAfter } from "../../search/cursor.js";
 import { experimentKey, runKey, type SortKey } from "../../search/evaluate.js";
 import { byTime, partCount, partsPerUnit } from "../../search/points.js";
-import { createExperiment, editExperiment, editRun } from "./administration.js";
+import type { Page, RunSearchRequest, SearchRequest } from "../../search/request.js";
+import { Administration } from "./administration.js";
 import { real } from "./driver.js";
 import { dateOf, hydration, POINT, pointsByKey, pointsIn, recordsOf, runsIn } from "./read-rows.js";
 import type { Columns, Query } from "./read-thread.js";
@@ -38,6 +36,16 @@ interface Schema {
   readonly workspaces: boolean;
 }
 
+/** What a query finds. */
+interface FoundBy {
+  readonly joins: Sql;
+  readonly where: Sql;
+  readonly orderBy: string;
+  readonly most: number;
+}
+
+const NOTHING: Sql = { sql: "", values: [] };
+
 /** Reads MLflow's database file in a thread, and administers it through the store's own connection. */
 export class SqliteReader implements StoreReader {
   readonly #store: SqliteStore;
@@ -58,24 +66,23 @@ export class SqliteReader implements StoreReader {
       "id" in by
         ? { sql: "CAST(r.experiment_id AS TEXT) = ?", values: [by.id] }
         : { sql: `r.name = ?${workspace}`, values: [by.name] };
-    return (await this.#experiments(schema, where, "", 1))[0];
+    return (await this.#experiments(schema, { joins: NOTHING, where, orderBy: "r.experiment_id", most: 1 }))[0];
   }
 
-  async experiments(search: Search): Promise<Page<MlflowExperiment>> {
+  async experiments(search: SearchRequest): Promise<Page<MlflowExperiment>> {
     const schema = await this.#needSchema();
-    const found = async (
-      conditions: readonly Sql[],
-      { joins, orderBy }: { joins: Sql; orderBy: string },
-      most: number,
-    ) => this.#experiments(schema, andOf(conditions), ` ${orderBy === "" ? "" : `ORDER BY ${orderBy}`}`, most, joins);
-    return this.#page(search, schema.experiments, [], found, experimentKey);
+    const read = async (found: FoundBy) => {
+      const items = await this.#experiments(schema, { ...found, most: found.most + 1 });
+      return { items: items.slice(0, found.most), more: items.length > found.most };
+    };
+    return this.#page(search, schema.experiments, [], read, experimentKey);
   }
 
   async run(runId: string): Promise<MlflowRun | undefined> {
     return (await this.#hydrated(await this.#needSchema(), [runId]))[0];
   }
 
-  async runs(search: RunSearch): Promise<Page<MlflowRun>> {
+  async runs(search: RunSearchRequest): Promise<Page<MlflowRun>> {
     const schema = await this.#needSchema();
     const { experimentIds } = search;
     const within: Sql =
@@ -85,21 +92,17 @@ export class SqliteReader implements StoreReader {
             sql: "r.experiment_id IN (SELECT CAST(value AS INTEGER) FROM json_each(?))",
             values: [JSON.stringify(experimentIds.filter((id) => /^\d{1,18}$/.test(id)))],
           };
-    const found = async (
-      conditions: readonly Sql[],
-      { joins, orderBy }: { joins: Sql; orderBy: string },
-      most: number,
-    ) => {
-      const where = andOf(conditions);
-      const [ids] = await this.#read([
+    const read = async ({ joins, where, orderBy, most }: FoundBy) => {
+      const [found] = await this.#read([
         {
           sql: `SELECT r.run_uuid AS id FROM runs r ${joins.sql} WHERE ${where.sql} ORDER BY ${orderBy} LIMIT ?`,
-          values: [...joins.values, ...where.values, most],
+          values: [...joins.values, ...where.values, most + 1],
         },
       ]);
-      return this.#hydrated(schema, (ids?.[0] ?? []) as readonly string[]);
+      const ids = (found?.[0] ?? []) as readonly string[];
+      return { items: await this.#hydrated(schema, ids.slice(0, most)), more: ids.length > most };
     };
-    return this.#page(search, schema.runs, [within], found, runKey);
+    return this.#page(search, schema.runs, [within], read, runKey);
   }
 
   async history(runId: string, key: string, maxPoints: number | undefined): Promise<Metric[]> {
@@ -158,58 +161,57 @@ export class SqliteReader implements StoreReader {
   }
 
   createExperiment(experiment: NewExperiment): Promise<string> {
-    return this.#store.transact((db, schema) =>
-      createExperiment(db, schema, experiment, (id) => this.#store.locate(id)),
-    );
+    return this.#administer((work) => work.createExperiment(experiment, (id) => this.#store.locate(id)));
   }
 
   editExperiment(experimentId: string, edit: ExperimentEdit): Promise<void> {
-    return this.#store.transact((db, schema) => editExperiment(db, schema, experimentId, edit, this.#store.uri));
+    return this.#administer((work) => work.editExperiment(experimentId, edit));
   }
 
   editRun(runId: string, edit: RunEdit): Promise<void> {
-    return this.#store.transact((db) => editRun(db, runId, edit, this.#store.uri));
+    return this.#administer((work) => work.editRun(runId, edit));
   }
 
   async close(): Promise<void> {
     this.#thread.close();
   }
 
-  /** Reads pages until one has results: what is found may vanish before it is read. */
+  #administer<R>(work: (administration: Administration) => R): Promise<R> {
+    return this.#store.transact((db, schema) => work(new Administration(db, schema, this.#store.uri)));
+  }
+
+  /** Reads a page behind its token; `read` gives what it has found, and whether there is more. */
   async #page<T>(
-    search: Search,
+    search: SearchRequest,
     of: SearchTables,
     within: readonly Sql[],
-    read: (conditions: readonly Sql[], order: { joins: Sql; orderBy: string }, most: number) => Promise<T[]>,
-    keyOf: (item: T, orders: Search["orders"]) => SortKey,
+    read: (found: FoundBy) => Promise<{ readonly items: readonly T[]; readonly more: boolean }>,
+    keyOf: (item: T, orders: SearchRequest["orders"]) => SortKey,
   ): Promise<Page<T>> {
     const { filter, orders, viewType, maxResults, pageToken } = search;
     const fingerprint = fingerprintOf(search);
     const cursor = pageToken === undefined ? undefined : cursorOf(pageToken, fingerprint, orders.length);
-    const ordered = orderOf(orders, of, cursor);
+    const { joins, orderBy, after } = orderOf(orders, of, cursor);
     const listed: Sql[] = viewType === "all" ? [] : [{ sql: "r.lifecycle_stage = ?", values: [viewType] }];
-    const items = await read([...within, ...listed, whereOf(filter, of), ordered.after], ordered, maxResults + 1);
-    const isMore = items.length > maxResults;
-    const page = isMore ? items.slice(0, maxResults) : items;
-    const last = page.at(-1);
-    return { items: page, nextPageToken: isMore && last ? tokenAfter(keyOf(last, orders), fingerprint) : undefined };
+    const where = andOf([...within, ...listed, whereOf(filter, of), after]);
+    for (;;) {
+      const { items, more } = await read({ joins, where, orderBy, most: maxResults });
+      const last = items.at(-1);
+      // All that was found vanished before it was read: the same page has others now.
+      if (more && last === undefined) continue;
+      return { items, nextPageToken: more && last ? tokenAfter(keyOf(last, orders), fingerprint) : undefined };
+    }
   }
 
-  async #experiments(
-    schema: Schema,
-    where: Sql,
-    order: string,
-    most: number,
-    joins?: Sql,
-  ): Promise<MlflowExperiment[]> {
+  async #experiments(schema: Schema, { joins, where, orderBy, most }: FoundBy): Promise<MlflowExperiment[]> {
     const times = schema.times
       ? "r.creation_time, r.last_update_time"
       : "NULL AS creation_time, NULL AS last_update_time";
     const [columns] = await this.#read([
       {
         sql: `SELECT CAST(r.experiment_id AS TEXT) AS id, r.name, r.artifact_location, r.lifecycle_stage, ${times}
-          FROM experiments r ${joins?.sql ?? ""} WHERE ${where.sql}${order} LIMIT ?`,
-        values: [...(joins?.values ?? []), ...where.values, most],
+          FROM experiments r ${joins.sql} WHERE ${where.sql} ORDER BY ${orderBy} LIMIT ?`,
+        values: [...joins.values, ...where.values, most],
       },
     ]);
     const [ids = [], names = [], locations = [], stages = [], created = [], updated = []] = columns ?? [];
