@@ -65,14 +65,22 @@ export function holdsExperiments(folder: string): boolean {
  * @throws the error of the file system
  */
 export function makeFolder(path: string, mode: number = 0o777): void {
+  if (isMade(path, mode)) return;
+  const parent = dirname(path);
+  if (!existsSync(parent)) makeFolder(parent, mode);
+  // Once more even if the parent exists: another process may have made it after the first attempt.
+  if (!isMade(path, mode)) mkdirSync(path, { mode });
+}
+
+/** Tries to create a folder; `false` if that cannot be for now: its parent is missing, or it stands in `/proc`. */
+function isMade(path: string, mode: number): boolean {
   try {
     mkdirSync(path, { mode });
+    return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST" && statSync(path).isDirectory()) return;
-    const parent = dirname(path);
-    if (code !== "ENOENT" || existsSync(parent)) throw error;
-    makeFolder(parent, mode);
-    makeFolder(path, mode);
+    if (code === "EEXIST" && statSync(path).isDirectory()) return true;
+    if (code === "ENOENT") return false;
+    throw error;
   }
 }
