@@ -10,6 +10,8 @@ import type { SqlValue } from "./sql-values.js";
 export interface Query {
   readonly sql: string;
   readonly values: readonly SqlValue[];
+  /** More values: the statement runs once for each of them, and the result has the rows of all. */
+  readonly each?: readonly (readonly SqlValue[])[];
 }
 
 /** The columns of a result, all of the same length. Columns of numbers only are arrays of doubles. */
@@ -80,7 +82,10 @@ function answer({ id, queries }) {
       opened.exec("PRAGMA file.cache_size = -65536");
       db = opened;
     }
-    const results = queries.map(({ sql, values }) => columnsOf(prepared(sql).all(...values), transfer));
+    const results = queries.map(({ sql, values, each }) => {
+      const statement = prepared(sql);
+      return columnsOf(each?.flatMap((more) => statement.all(...values, ...more)) ?? statement.all(...values), transfer);
+    });
     parentPort.postMessage({ id, results }, transfer);
   } catch (error) {
     const { message, code, errcode } = error;
@@ -224,8 +229,9 @@ export class ReadThread {
   #readHere(queries: readonly Query[]): readonly Columns[] {
     this.#inline ??= openDatabase(this.#path, { waitMs: 0 });
     const db = this.#inline;
-    return queries.map(({ sql, values }) => {
-      const rows = db.prepare(sql).all(...values);
+    return queries.map(({ sql, values, each }) => {
+      const statement = db.prepare(sql);
+      const rows = each?.flatMap((more) => statement.all(...values, ...more)) ?? statement.all(...values);
       return Object.keys(rows[0] ?? {}).map((key) => rows.map((row) => row[key]));
     });
   }

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Metric, MetricPoint, MetricSummary, MlflowExperiment, MlflowRun } from "../../base/entities.js";
+import type { Metric, MetricSummary, MlflowExperiment, MlflowRun } from "../../base/entities.js";
 import { PulseError } from "../../base/errors.js";
 import {
   type ExperimentEdit,
@@ -10,15 +10,14 @@ import {
 } from "../../contracts/store-reader.js";
 import { cursorOf, fingerprintOf, tokenAfter } from "../../search/cursor.js";
 import { experimentKey, runKey, type SortKey } from "../../search/evaluate.js";
-import { byTime, partCount, partsPerUnit } from "../../search/points.js";
+import { thinned } from "../../search/points.js";
 import type { Page, RunSearchRequest, SearchRequest } from "../../search/request.js";
 import { Administration } from "./administration.js";
-import { real } from "./driver.js";
+import { LongHistory } from "./history.js";
 import { dateOf, hydration, POINT, pointsByKey, pointsIn, recordsOf, runsIn } from "./read-rows.js";
 import type { Columns, Query } from "./read-thread.js";
 import { ReadThread } from "./read-thread.js";
 import { experimentTables, orderOf, runTables, type SearchTables, type Sql, whereOf } from "./search-sql.js";
-import type { SqlValue } from "./sql-values.js";
 import type { SqliteStore } from "./sqlite-store.js";
 
 /** How many runs are read together: few enough to hold the event loop for a few milliseconds only. */
@@ -114,12 +113,14 @@ export class SqliteReader implements StoreReader {
       },
     ]);
     if (runs?.[0] === undefined) throw noSuchRun(runId, this.#store.uri);
+    const isLong = Number(few?.[0]?.[0]) >= FEW_POINTS;
+    if (isLong && maxPoints !== undefined) {
+      const points = await new LongHistory((queries) => this.#read(queries), runId, key).thinned(maxPoints);
+      if (points !== undefined) return points.map((point) => ({ key, ...point }));
+    }
     // The unary + keeps SQLite from an index: the primary key holds the values of all runs with the same key, but those
     // of the run's index are read one by one.
-    const [byRun, byKey] = Number(few?.[0]?.[0]) < FEW_POINTS ? ["", "+"] : ["+", ""];
-    const from = `FROM metrics m WHERE ${byRun}run_uuid = ? AND ${byKey}key = ?`;
-    const points = maxPoints === undefined ? undefined : await this.#thinned(from, [runId, key], maxPoints);
-    if (points !== undefined) return points.map((point) => ({ key, ...point }));
+    const from = `FROM metrics m WHERE ${isLong ? "+" : ""}run_uuid = ? AND ${isLong ? "" : "+"}key = ?`;
     const [columns] = await this.#read([
       { sql: `SELECT ${POINT} ${from} ORDER BY timestamp, step, value`, values: [runId, key] },
     ]);
@@ -128,7 +129,7 @@ export class SqliteReader implements StoreReader {
       found.push({ key, ...point });
       if (found.length % SLICE === 0) await nextTurn();
     }
-    return found;
+    return maxPoints === undefined ? found : thinned(found, maxPoints);
   }
 
   async summaries(runId: string): Promise<MetricSummary[]> {
@@ -240,60 +241,6 @@ export class SqliteReader implements StoreReader {
     for (let at = 0; at < ids.length; at += CHUNK)
       chunks.push(this.#read(hydration(schema.runs.datasets, ids.slice(at, at + CHUNK))).then(runsIn));
     return (await Promise.all(chunks)).flat();
-  }
-
-  async #thinned(from: string, values: readonly SqlValue[], maxPoints: number): Promise<MetricPoint[] | undefined> {
-    const range = async (axis: string): Promise<readonly number[]> => {
-      const [columns] = await this.#read([
-        { sql: `SELECT COUNT(*) AS count, MIN(${axis}) AS low, MAX(${axis}) AS high ${from}`, values },
-      ]);
-      return (columns ?? []).map((column) => Number(column[0]));
-    };
-    let axis = "step";
-    let [count = 0, low = 0, high = 0] = await range(axis);
-    if (count <= maxPoints) return undefined;
-    if (low === high) {
-      axis = "timestamp";
-      [count = 0, low = 0, high = 0] = await range(axis);
-    }
-    const perUnit = partsPerUnit(low, high, partCount(maxPoints));
-    // The lowest and highest of each part, then where they are: one sorting pass less than asking for both at once.
-    const [parts, lows, highs] = (
-      await this.#read([
-        {
-          sql: `SELECT CAST((${axis} - ?) * ? AS INTEGER) AS part, MIN(value) AS low, MAX(value) AS high ${from} AND is_nan = 0 GROUP BY 1`,
-          values: [low, perUnit, ...values],
-        },
-      ])
-    )[0] ?? [[], [], []];
-    const extremes = new Map<number, readonly [low: number, high: number]>();
-    for (let i = 0; i < (parts?.length ?? 0); i++)
-      extremes.set(Number(parts?.[i]), [Number(lows?.[i]), Number(highs?.[i])]);
-    const wanted = [...new Set([...extremes.values()].flat())];
-    // The order is that of the index, not of the columns that are read: the first row found ends it.
-    const at = (place: number, order: string): Query => ({
-      sql: `SELECT ${POINT} ${from} AND ${axis} = ? ORDER BY ${order} LIMIT 1`,
-      values: [...values, place],
-    });
-    const [found, first, last] = await this.#read([
-      {
-        sql: `SELECT ${POINT} ${from} AND is_nan = 0 AND value IN (${wanted.map(() => "?").join()}) ORDER BY timestamp, step`,
-        values: [...values, ...wanted.map(real)],
-      },
-      at(low, "m.timestamp, m.step, m.value"),
-      at(high, "m.timestamp DESC, m.step DESC, m.value DESC"),
-    ]);
-    const points = new Map<string, MetricPoint>();
-    const add = (point: MetricPoint): unknown => points.set(`${point.timestamp} ${point.step} ${point.value}`, point);
-    for (const point of [...pointsIn(first), ...pointsIn(last)]) add(point);
-    const taken = new Set<string>();
-    for (const point of pointsIn(found)) {
-      const part = Math.trunc(((axis === "step" ? point.step : point.timestamp) - low) * perUnit);
-      if (!extremes.get(part)?.includes(point.value) || taken.has(`${part} ${point.value}`)) continue;
-      taken.add(`${part} ${point.value}`);
-      add(point);
-    }
-    return [...points.values()].sort(byTime);
   }
 
   #needSchema(): Promise<Schema> {
