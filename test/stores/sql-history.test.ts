@@ -35,7 +35,7 @@ const histories: Record<string, (i: number) => MetricPoint> = {
   "tiny values": (i) => ({ value: (i % 3) - 1 + 1e-20 * random.below(9), timestamp: START + i, step: i }),
 };
 
-test("a long history is thinned out as if all its values were in memory, however they lie", async () => {
+test("a long history is thinned out as in memory, however its values lie", async () => {
   const path = join(tempFolder("long-history"), "mlflow.db");
   const tracker = createTracker({ trackingUri: `sqlite:///${path}` });
   const ids = await Promise.all(
