@@ -9,7 +9,8 @@ export { TrackedRun } from "./decorators/tracked-run.js";
 // Their counterparts as functions, and the current run
 export { tracked } from "./run/call/tracked.js";
 export { bind, withRun } from "./run/call/with-run.js";
-export { currentRun, requireRun, startRun } from "./run/current.js";
+export { startRun } from "./run/call/start-run.js";
+export { currentRun, requireRun } from "./run/current.js";
 
 // A run, and the arguments of its methods
 export type { Run } from "./run/run.js";
@@ -37,7 +38,8 @@ export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/sel
 export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
 export type { ArtifactSelector } from "./capture/artifacts.js";
 export type { Aggregate } from "./capture/aggregate.js";
-export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOptions } from "./run/options.js";
+export type { ErrorClass } from "./run/errors/status.js";
+export type { CallOptions, CheckedOptions, Nest, RunOptions, StartOptions } from "./run/options.js";
 
 // Trackers: the default one, your own, and one whole run at once
 export {

@@ -2,7 +2,8 @@ import { PulseError } from "../base/errors.js";
 import { wrongInput } from "../base/wrong-input.js";
 import type { Selector } from "../capture/selector.js";
 import { addOpening } from "../run/call/tracked.js";
-import { type CallOptions, checkOptions, type PathOptions, type RunOptions } from "../run/options.js";
+import { checkOptions } from "../run/option-checks.js";
+import type { CallOptions, PathOptions, RunOptions } from "../run/options.js";
 import { apply, isBare } from "./dialect.js";
 import type { ClassDecoratorToo, NamesExperiment, TrackedExperimentGoes } from "./types.js";
 

@@ -1,7 +1,8 @@
 import { wrongInput } from "../base/wrong-input.js";
 import type { Selector } from "../capture/selector.js";
 import { addOpening } from "../run/call/tracked.js";
-import { type CallOptions, checkOptions, type PathOptions } from "../run/options.js";
+import { checkOptions } from "../run/option-checks.js";
+import type { CallOptions, PathOptions } from "../run/options.js";
 import { apply, isBare } from "./dialect.js";
 import type { Applied, MemberDecorator, OpensRuns, PublicClass, TrackedRunGoes } from "./types.js";
 

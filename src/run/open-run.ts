@@ -1,18 +1,19 @@
 import type { ExperimentRef, Tag } from "../base/entities.js";
-import { messageOf, PulseError } from "../base/errors.js";
-import { cutText, sanitizeKey, withoutNul } from "../base/text/keys.js";
+import { PulseError } from "../base/errors.js";
+import { sanitizeKey } from "../base/text/keys.js";
 import { LIMITS } from "../base/text/limits.js";
-import { REDACTED } from "../base/text/redact.js";
 import { shortText } from "../base/text/value-text.js";
 import { type DeferredRuns, recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
+import type { ErrorRules } from "./errors/status.js";
 import { madeUpName } from "./made-up-name.js";
 import { tagsOf } from "./metrics/schema.js";
 import type { RunPlace } from "./options.js";
 import { Run } from "./run.js";
 import type { Scope } from "./scope.js";
+import { limited } from "./verbs/names.js";
 import type { RunHost } from "./verbs/run-host.js";
 import { paused } from "./verbs/unrecorded.js";
-import { eachOf, type Place, sayRedacted, textOf, warnAt } from "./verbs/values.js";
+import { eachOf, type Place, textOf } from "./verbs/values.js";
 
 /** How to open a run. */
 export interface OpenRequest {
@@ -33,6 +34,7 @@ export interface OpenRequest {
   readonly place?: RunPlace | undefined;
   /** Class and method that open the run. */
   readonly method?: string | undefined;
+  readonly rules?: ErrorRules | undefined;
 }
 
 /**
@@ -75,6 +77,7 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
     startTime,
     owner: request.owner,
     method,
+    rules: request.rules,
   });
   if (place?.parentRunId !== undefined) run.setTag("mlflow.parentRunId", place.parentRunId);
   if (place?.description !== undefined) run.setTag("mlflow.note.content", place.description);
@@ -151,38 +154,4 @@ function named(host: RunHost, name: string): ExperimentRef {
     if (names.size < MAX_NAMES) names.set(name, ref);
   }
   return ref;
-}
-
-/** Returns a name with its secrets redacted; if the user's redactor throws, the whole name is redacted. */
-function redacted(host: RunHost, what: string, text: string): string {
-  try {
-    return String(host.redact(what, text));
-  } catch (error) {
-    host.diagnostics.warn("CAPTURE_FAILED", `redact failed on a ${what}: ${messageOf(error)}.`, error, "redact");
-    return REDACTED;
-  }
-}
-
-/** Names known to need no redaction. Most programs use few names, and scanning each for secrets is expensive. */
-const plain = new Set<string>();
-/** The most recent one: checked before the set. */
-let lastPlain: string | undefined;
-
-function limited(place: Place, what: string, given: string, limit: number): string {
-  const { host, method } = place;
-  const byRules = host.config.redact === undefined || host.config.redact === true;
-  if (byRules && (given === lastPlain || plain.has(given))) {
-    lastPlain = given;
-    return given;
-  }
-  const text = withoutNul(redacted(host, what, shortText(given)));
-  sayRedacted(host, `the ${what}`, given, text);
-  if (text.length <= limit) {
-    if (byRules && text === given && text.length <= LIMITS.runName && plain.size < MAX_NAMES) plain.add(given);
-    return text;
-  }
-  const shown = JSON.stringify(cutText(text, 60));
-  const detail = `The ${what} ${shown} has ${text.length} characters, MLflow keeps ${limit}; it was cut and ends in a hash`;
-  warnAt(place, method, "VALUE_CUT", detail, method === undefined ? `${what} ${shown}` : what);
-  return cutText(text, limit);
 }

@@ -1,18 +1,11 @@
-import { PulseError } from "../base/errors.js";
-import { type Check, checkOptions as check, shownValue, wrongInput } from "../base/wrong-input.js";
 import type { ArtifactSelector } from "../capture/artifacts.js";
 import type { ArgsOf, ResultSeen, ResultSeenOf, Unless, Wrong } from "../capture/check.js";
-import { isRecord } from "../capture/params.js";
 import type { Selector, Untyped } from "../capture/selector.js";
-import { artifactFault, metricsFault } from "../capture/selector-faults.js";
+import type { ErrorClass } from "./errors/status.js";
 import type { Run } from "./run.js";
 
 /** What a call does when a run is already open: open a child run, log into the open run, or open a root run. */
 export type Nest = "child" | "join" | "root";
-
-/** A class of errors, including one whose constructor is not public. */
-// biome-ignore lint/suspicious/noExplicitAny: whatever its constructor takes
-export type ErrorClass = abstract new (...args: any[]) => unknown;
 
 /** Values of option `params`. */
 type RunParams<Path extends string, Args> =
@@ -52,7 +45,7 @@ export interface RunPlace {
 type Told<Parameters extends readonly unknown[], Returned> = { told(...parameters: Parameters): Returned }["told"];
 
 /** Option names that are wrong here; the compiler suggests the right ones. */
-interface Misnamed {
+export interface Misnamed {
   /** @deprecated Write `runName`. */
   readonly name?: Wrong<"a run is named by runName, an experiment by experiment"> | undefined;
 }
@@ -106,6 +99,13 @@ interface PathlessOptions<Result, Args> extends Misnamed {
    * `pulse.ignored_error`; the error is still thrown.
    */
   readonly ignore?: readonly (ErrorClass | string)[] | Told<[error: Untyped, args: Args], boolean> | undefined;
+  /**
+   * Decides whether an error means that the call was aborted, so that the run ends KILLED. Asked about errors that are
+   * not known as aborts: an `AbortError` (also as a cause), an `APIUserAbortError`, and any error while an
+   * `AbortSignal` among the arguments (also as `signal` or `abortSignal` of one) is aborted. A `TimeoutError` is a
+   * failure.
+   */
+  readonly aborted?: Told<[error: Untyped, args: Args], boolean> | undefined;
   /** Calls for which this returns false are not tracked at all. @default every call */
   readonly when?: Told<[args: Args], boolean> | undefined;
   /**
@@ -214,125 +214,17 @@ export interface StartOptions extends RunPlace, Misnamed {
    * The share of runs that are recorded, from 0 to 1. Runs that end FAILED or KILLED are always recorded. @default 1
    */
   readonly sample?: number | undefined;
+  /**
+   * The number of runs per second, with the same `foldKey`, that are recorded. Further ones are folded into one run
+   * `<foldKey> (folded)`, as calls are: see the option of the decorators. @default no limit
+   */
+  readonly maxRunsPerSecond?: number | undefined;
+  /** What `maxRunsPerSecond` counts, which also names the folded run. @default the run's name at its start */
+  readonly foldKey?: string | undefined;
+  /** Errors given to `fail` that are not failures; see the option of the decorators. */
+  readonly ignore?: readonly (ErrorClass | string)[] | ((error: Untyped) => boolean) | undefined;
+  /** Whether an error given to `fail` means that the work was aborted; see the option of the decorators. */
+  readonly aborted?: ((error: Untyped) => boolean) | undefined;
   /** Whether this code belongs to a library; see the option of the decorators. @default false */
   readonly library?: boolean | undefined;
-}
-
-const NESTS: ReadonlySet<unknown> = new Set<Nest>(["child", "join", "root"]);
-
-const isFunction = (value: unknown): boolean => typeof value === "function";
-const isClass = (value: unknown): boolean => typeof value === "function" && typeof value.prototype === "object";
-const isShare = (value: unknown): boolean => typeof value === "number" && value >= 0 && value <= 1;
-
-const CHECKS: Record<Exclude<keyof CallOptions, keyof Misnamed>, Check> = {
-  experiment: ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""],
-  runName: ["a string or a function", (value) => typeof value === "string" || typeof value === "function"],
-  params: [
-    "a record, a list of argument names or a function",
-    (value) =>
-      typeof value === "function" ||
-      isRecord(value) ||
-      (Array.isArray(value) && value.every((name) => typeof name === "string")),
-  ],
-  tags: ["a record or a function", (value) => typeof value === "function" || isRecord(value)],
-  nest: ['"child", "join" or "root"', (value) => NESTS.has(value)],
-  when: ["a function", isFunction],
-  sample: ["a number from 0 to 1, or a function", (value) => isFunction(value) || isShare(value)],
-  maxRunsPerSecond: ["a whole number, 0 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 0],
-  foldKey: ["a non-empty string", (value) => typeof value === "string" && value !== ""],
-  failOn: ["a function", isFunction],
-  ignore: [
-    "a list of error classes and names, or a function",
-    (value) =>
-      isFunction(value) || (Array.isArray(value) && value.every((each) => typeof each === "string" || isClass(each))),
-  ],
-  metrics: [
-    "a selector (path, list of paths, record or function)",
-    (value) =>
-      typeof value === "string" ||
-      typeof value === "function" ||
-      (typeof value === "object" && metricsFault(value) === undefined),
-    metricsFault,
-  ],
-  artifacts: [
-    "the name of a file, or a record of names with paths and functions",
-    (value) => artifactFault(value) === undefined,
-    artifactFault,
-  ],
-  library: ["true or false", (value) => typeof value === "boolean"],
-};
-
-const isId = (value: unknown): boolean => typeof value === "string" && value.trim() !== "";
-
-const PLACE_CHECKS: Record<keyof RunPlace, Check> = {
-  runId: ["the id of a run", isId],
-  parentRunId: ["the id of a run", isId],
-  // Duck-typed: the run may come from another copy of the package.
-  parent: [
-    "a run, as startRun() and currentRun() give it",
-    (value) => typeof (value as Partial<Run> | null)?.logMetric === "function",
-  ],
-  description: ["a string", (value) => typeof value === "string"],
-};
-
-/** Options that exclude each other. */
-const PLACES = ["runId", "parentRunId", "parent"] as const;
-
-function checkPlace(user: string, options: Partial<RunPlace>): void {
-  const given = PLACES.filter((name) => options[name] !== undefined);
-  if (given.length > 1)
-    throw new PulseError("INVALID_OPTION", `${user}: ${given.join(" and ")} exclude each other; give one of them.`);
-}
-
-/**
- * @internal
- * Checks the options given to `user` (a decorator's or function's name).
- * @throws PulseError `INVALID_OPTION` naming the option, what is expected and what was got.
- */
-export function checkOptions(user: string, options: unknown): void {
-  needNoText(user, options, user === "TrackedRun" ? "@TrackedRun({ runName: … })" : "tracked(fn, { experiment: … })");
-  check(user, options, CHECKS);
-}
-
-/** @throws PulseError `INVALID_OPTION` for a text in place of options, with a suggestion. */
-function needNoText(user: string, options: unknown, example: string): void {
-  if (typeof options === "string")
-    throw wrongInput(user, "options", `an object, as in ${example.replace("…", shownValue(options))}`, options);
-}
-
-const BLOCK_CHECKS: Record<Exclude<keyof CallOptions, keyof Misnamed> | keyof RunPlace, Check> = {
-  ...CHECKS,
-  ...PLACE_CHECKS,
-  params: [
-    "a record or a function: the function of withRun has no arguments to take",
-    (value) => isFunction(value) || isRecord(value),
-  ],
-};
-
-/** @internal Checks the options of `withRun`. */
-export function checkBlockOptions(options: unknown): asserts options is CallOptions & RunPlace {
-  needNoText("withRun", options, "withRun({ experiment: … }, fn)");
-  check("withRun", options, BLOCK_CHECKS);
-  checkPlace("withRun", options as RunPlace);
-}
-
-const START_CHECKS: Record<Exclude<keyof StartOptions, keyof Misnamed>, Check> = {
-  ...PLACE_CHECKS,
-  library: CHECKS.library,
-  experiment: CHECKS.experiment,
-  runName: ["a string", (value) => typeof value === "string"],
-  params: ["a record", isRecord],
-  tags: ["a record", isRecord],
-  nest: [
-    '"child" or "root" (a run that is joined is not yours to end: use withRun)',
-    (value) => value === "child" || value === "root",
-  ],
-  sample: ["a number from 0 to 1", isShare],
-};
-
-/** @internal Checks the options of `startRun`. */
-export function checkStartOptions(options: unknown): void {
-  needNoText("startRun", options, "startRun({ experiment: … })");
-  check("startRun", options, START_CHECKS);
-  checkPlace("startRun", options as RunPlace);
 }

@@ -14,8 +14,9 @@ import type { RunBuffer, RunWatcher } from "../recorder/buffer/run-buffer.js";
 import type { UnfinishedEnd } from "../recorder/buffer/unfinished-end.js";
 import { conflictTag } from "../recorder/changes/param-conflict.js";
 import { awaitedId } from "./awaited-id.js";
-import { DataVerbs } from "./data-verbs.js";
+import type { ErrorRules } from "./errors/status.js";
 import { keepLongText, longTextFile } from "./files/long-text.js";
+import { LifeVerbs } from "./life-verbs.js";
 import { type Keyed, MendedKeys } from "./metrics/mended-keys.js";
 import { type Schema, schemaFault, schemaOf } from "./metrics/schema.js";
 import { Series } from "./metrics/series.js";
@@ -54,13 +55,14 @@ export interface RunOpening {
    */
   readonly owner?: { run: Run | undefined } | undefined;
   readonly method?: string | undefined;
+  readonly rules?: ErrorRules | undefined;
 }
 
 /**
  * A handle of one MLflow run. It is usable at once: its id is assigned here, before any store has seen the run. Its
  * methods only record and return; delivery happens in the background.
  */
-export class Run extends DataVerbs {
+export class Run extends LifeVerbs {
   /** The run's id, 32 hex digits. In an embedded store it is also the id MLflow shows. */
   readonly id: string;
   /**
@@ -77,6 +79,8 @@ export class Run extends DataVerbs {
   readonly runName: string;
   /** @internal Class and method that opened the run. */
   readonly method: string | undefined;
+  /** @internal */
+  readonly rules: ErrorRules | undefined;
   /** @internal The number of runs opened as its children. */
   children = 0;
   /** Why the run is not recorded, when that is not simply because tracking is off. */
@@ -106,6 +110,7 @@ export class Run extends DataVerbs {
     this.experiment = "name" in experiment ? experiment.name : experiment.id;
     this.runName = name;
     this.method = opening.method;
+    this.rules = opening.rules;
     this.#host = host as RunHost; // only read if there is a buffer
     this.#unrecorded = unrecorded;
     if (host === undefined) return;

@@ -1,13 +1,7 @@
 import { PulseError } from "../base/errors.js";
-import { shared } from "../base/shared-state.js";
-import {
-  asyncLocalScopes,
-  type CallStorage,
-  callStorageOn,
-  type RunContext,
-  type ScopeStorage,
-} from "../context/scope-storage.js";
+import { type CallStorage, callStorageOn, type RunContext, type ScopeStorage } from "../context/scope-storage.js";
 import type { Run } from "./run.js";
+import { type ScopeCarrier, scopeCarrier } from "./scope-carrier.js";
 import type { RunHost } from "./verbs/run-host.js";
 
 /** The tracker and the run that apply to a call. */
@@ -36,12 +30,7 @@ export function runInForce(scope: Scope | undefined): Run | undefined {
 /** Returns a scope in which a given run is the parent. */
 export const below = (parent: Run): Scope => ({ host: parent.host, run: parent, bound: true });
 
-/** The storage shared by all loaded copies of the package. */
-const carrier: { storage: CallStorage<Scope>; context: RunContext | undefined; readonly usual: CallStorage<Scope> } =
-  shared("scopes", () => {
-    const usual = asyncLocalScopes<Scope>();
-    return { storage: usual, context: undefined, usual };
-  });
+const carrier = scopeCarrier as ScopeCarrier<Scope>;
 
 /**
  * The current scope of each call in the process. Callers use `storage` directly: a function in between would add a

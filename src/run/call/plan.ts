@@ -83,6 +83,7 @@ export interface ResolvedPlan {
   readonly foldKey: RunOptions["foldKey"];
   readonly failOn: RunOptions["failOn"];
   readonly ignore: RunOptions["ignore"];
+  readonly aborted: RunOptions["aborted"];
   /** Those of the base class first, then of the derived class, then of the method. */
   readonly params: readonly Fields[];
   readonly tags: readonly Fields[];

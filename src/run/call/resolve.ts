@@ -118,6 +118,7 @@ function resolve(plan: Plan, start: object | undefined): ResolvedPlan {
     foldKey: last("foldKey"),
     failOn: last("failOn"),
     ignore: last("ignore"),
+    aborted: last("aborted"),
     ...fixed(layers),
     own: fixed(own),
   };

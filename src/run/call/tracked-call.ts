@@ -5,18 +5,18 @@ import { shownValue } from "../../base/wrong-input.js";
 import { type KeySet, NO_KEYS } from "../../capture/key-set.js";
 import type { MetricSink, Throttle } from "../../capture/metrics.js";
 import { emitRecord } from "../../capture/params.js";
-import { callUser, captureFailed } from "../call-user.js";
+import { endWithError, endWithFault } from "../errors/status.js";
 import { forgettingRun, openRun, tagStart } from "../open-run.js";
 import type { RunPlace } from "../options.js";
 import type { Run } from "../run.js";
 import { holdBack } from "../sampling/sampling.js";
 import { runInForce, type Scope } from "../scope.js";
+import { callUser, captureFailed } from "../verbs/call-user.js";
 import type { RunHost } from "../verbs/run-host.js";
 import { paused } from "../verbs/unrecorded.js";
 import { unset } from "../verbs/values.js";
 import type { CallObserver } from "./call-observer.js";
 import { NAMELESS, type Plan, type ResolvedPlan } from "./plan.js";
-import { endWithError, endWithFault } from "./status.js";
 
 /**
  * The metric values of the results being captured, as a stack: a selector may call another tracked function, whose
@@ -157,9 +157,13 @@ export class TrackedCall implements CallObserver, MetricSink {
             owner: this,
             place,
             method: resolved.method,
+            rules: resolved,
             held:
-              resolved.thins || (host.sample < 1 && place?.runId === undefined)
-                ? holdBack(host, resolved, parent, this.#args, this.#once)
+              resolved.thins || host.sample < 1
+                ? holdBack(host, resolved, parent, this.#args, {
+                    once: this.#once,
+                    resumed: place?.runId !== undefined,
+                  })
                 : undefined,
           });
       if (parent === undefined && !apart && resolved.nest !== "root") tagStart(this.run, this.#scope);
@@ -203,10 +207,7 @@ export class TrackedCall implements CallObserver, MetricSink {
   failed(error: unknown): void {
     if (this.#joined || !this.run) return;
     try {
-      const ignore = this.#resolved?.ignore;
-      const ignores =
-        typeof ignore === "function" ? () => this.#guarded("ignore", () => ignore(error, this.#args)) === true : ignore;
-      endWithError(this.run, error, this.#args, ignores);
+      endWithError(this.run, error, this.#args, () => this.#where);
     } catch (problem) {
       unended = { call: this, error, next: unended };
       throw problem;

@@ -4,7 +4,8 @@ import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../../captur
 import type { Selector, Untyped } from "../../capture/selector.js";
 import { OFF } from "../default-host.js";
 import { forgettingRun, unrecordedBelow } from "../open-run.js";
-import { type CallOptions, checkBlockOptions, type RunPlace, type WithRunOptions } from "../options.js";
+import { checkBlockOptions } from "../option-checks.js";
+import type { CallOptions, RunPlace, WithRunOptions } from "../options.js";
 import type { Run } from "../run.js";
 import { apply, below, construct, type Scope, scopes } from "../scope.js";
 import type { RunHost } from "../verbs/run-host.js";

@@ -1,8 +1,8 @@
 import { type DeferredRuns, recordOnlyIfFailed } from "../../recorder/buffer/deferred-runs.js";
-import { callUser } from "../call-user.js";
 import { leftOut } from "../open-run.js";
 import type { RunOptions } from "../options.js";
 import type { Run } from "../run.js";
+import { callUser } from "../verbs/call-user.js";
 import type { RunHost } from "../verbs/run-host.js";
 import { fold } from "./folds.js";
 
@@ -21,20 +21,21 @@ interface SampledPlan extends Pick<RunOptions, "sample" | "maxRunsPerSecond" | "
 
 /**
  * Returns the deferral of a run about to be opened, if sampling (decided once per root run) or folding applies.
- * `once`: the plan belongs to this call alone (`withRun`), so calls are told apart by name.
+ * `once`: the plan belongs to this call alone (`withRun`, `startRun`), so calls are told apart by name. `resumed`: the
+ * run is stored already.
  */
 export function holdBack(
   host: RunHost,
   resolved: SampledPlan,
   parent: Run | undefined,
   args: readonly unknown[],
-  once: boolean,
+  { once, resumed }: { readonly once: boolean; readonly resumed: boolean },
 ): DeferredRuns | undefined {
   if (parent?.held?.undecided) return parent.held;
   const { sample, maxRunsPerSecond, foldKey, experiment, className, runName, defaultName } = resolved;
   if (parent === undefined) {
     const share = typeof sample === "function" ? callUser(host, `${defaultName}: sample`, () => sample(args)) : sample;
-    if (share === false || leftOut(host, typeof share === "number" ? share : 1))
+    if (share === false || leftOut(host, typeof share === "number" ? share : 1, resumed))
       return recordOnlyIfFailed(host.recorder);
   }
   if (maxRunsPerSecond === undefined) return undefined;

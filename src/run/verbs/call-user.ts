@@ -1,6 +1,6 @@
 import { types } from "node:util";
-import { messageOf, PulseError } from "../base/errors.js";
-import type { RunHost } from "./verbs/run-host.js";
+import { messageOf, PulseError } from "../../base/errors.js";
+import type { RunHost } from "./run-host.js";
 
 /**
  * @internal Calls a function of the user's other than the tracked one, such as a selector or a name function. If it

@@ -184,3 +184,61 @@ test("the caller gets the very error, whatever cannot be read of it", async () =
   );
   assert.equal(tracker.onlyRun.status, "FAILED");
 });
+
+test("what counts as an abort, and what as a failure", async () => {
+  const named = (name: string, message = "x"): Error => Object.assign(new Error(message), { name });
+  class APIUserAbortError extends Error {}
+  const timeout = new DOMException("too late", "TimeoutError");
+  const cause = (error: unknown): Error => new Error("outer", { cause: error });
+  const cases: [string, "KILLED" | "FAILED", unknown, ...unknown[]][] = [
+    ["an AbortError as a cause", "KILLED", cause(named("AbortError"))],
+    ["deeper", "KILLED", cause(cause(Object.assign(new Error("x"), { code: "ABORT_ERR" })))],
+    ["OpenAI's", "KILLED", new APIUserAbortError("Request was aborted.")],
+    ["AI SDK's name", "KILLED", new Error("late"), { abortSignal: AbortSignal.abort() }],
+    ["a reason that is a text", "KILLED", "cancelled", {}, "token", AbortSignal.abort("cancelled")],
+    ["a reason of its own", "KILLED", new RangeError("mine"), { signal: AbortSignal.abort(new RangeError("mine")) }],
+    ["a time limit", "FAILED", timeout, AbortSignal.abort(timeout)],
+    ["a time limit that others call an abort", "FAILED", named("AbortError"), { signal: AbortSignal.abort(timeout) }],
+    ["an abort because of a time limit", "FAILED", Object.assign(named("AbortError"), { cause: timeout })],
+    [
+      "two signals, one of them a limit",
+      "KILLED",
+      named("AbortError"),
+      AbortSignal.abort(timeout),
+      AbortSignal.abort(),
+    ],
+    ["an error beside a signal that is not aborted", "FAILED", new Error("x"), new AbortController().signal],
+    ["just an error", "FAILED", new Error("AbortError")],
+  ];
+  for (const [what, status, error, ...args] of cases) assert.equal((await ended(error, ...args)).status, status, what);
+});
+
+test("option aborted decides about other errors, with the call's arguments", async () => {
+  const tracker = createTestTracker();
+  const asked: unknown[] = [];
+  const fails = tracker.tracked(
+    (error: unknown, _by: string) => {
+      throw error;
+    },
+    {
+      aborted: (error, args) => {
+        asked.push(args);
+        return error === "stop" ? true : error === "throws" ? assert.fail("mine") : (undefined as never);
+      },
+      ignore: ["Ignored"],
+    },
+  );
+  class Ignored extends Error {}
+  for (const error of ["stop", "throws", new Ignored(), new DOMException("x", "AbortError"), "else"])
+    assert.throws(() => fails(error, "user"));
+  assert.deepEqual(
+    tracker.runs.map(({ status }) => status),
+    ["KILLED", "FAILED", "FINISHED", "KILLED", "FAILED"],
+  );
+  assert.deepEqual(asked, [
+    ["stop", "user"],
+    ["throws", "user"],
+    ["else", "user"],
+  ]);
+  assert.match(tracker.warnings.join(), /"anonymous" .*: aborted failed: mine/);
+});

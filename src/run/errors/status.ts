@@ -1,12 +1,13 @@
 import { types } from "node:util";
+import type { TerminalStatus } from "../../base/entities.js";
 import { messageOf } from "../../base/errors.js";
 import { cutText } from "../../base/text/keys.js";
 import { bounded, isError, valueText } from "../../base/text/value-text.js";
+import type { RunBuffer } from "../../recorder/buffer/run-buffer.js";
 import { keepLongText, longTextFile } from "../files/long-text.js";
-import type { RunOptions } from "../options.js";
-import type { Run } from "../run.js";
+import { callUser } from "../verbs/call-user.js";
 import type { RunHost } from "../verbs/run-host.js";
-import { redactedText } from "../verbs/values.js";
+import { type Place, redactedText } from "../verbs/values.js";
 import { failedHere, readStack, storedStack } from "./stack.js";
 
 const STACK_CHARACTERS = 4_000;
@@ -16,8 +17,24 @@ const MAX_DESCRIBED = 5;
 /** The number of arguments searched for an aborted signal. */
 const MAX_ARGUMENTS = 100;
 
-/** Errors that are not failures: a list of classes and names, or a function that decides. */
-type Ignored = Exclude<NonNullable<RunOptions["ignore"]>, (...args: never[]) => unknown> | (() => boolean);
+/** A class of errors, including one whose constructor is not public. */
+// biome-ignore lint/suspicious/noExplicitAny: whatever its constructor takes
+export type ErrorClass = abstract new (...args: any[]) => unknown;
+
+/** @internal What a run's options say of errors. */
+export interface ErrorRules {
+  readonly ignore?: readonly (ErrorClass | string)[] | Asked | undefined;
+  readonly aborted?: Asked | undefined;
+}
+
+type Asked = (error: never, args: never) => unknown;
+
+/** A run that an error ends. */
+interface FailingRun extends Place {
+  readonly log: RunBuffer | undefined;
+  readonly rules: ErrorRules | undefined;
+  end(status: TerminalStatus): void;
+}
 
 /** A thrown value. Each of its properties is read at most once, since it may be a getter. */
 class Thrown {
@@ -65,7 +82,7 @@ class Thrown {
         : "Error";
   }
 
-  message(run: Run): string {
+  message(run: Place): string {
     const { error } = this;
     const message = this.get("message");
     if (typeof message === "string") return message;
@@ -78,18 +95,31 @@ class Thrown {
 
 /**
  * Ends a run whose call threw: KILLED for an abort, FINISHED for an ignored error, else FAILED, with tags that
- * describe the error.
+ * describe the error. `where` names the call in warnings about its rules.
  */
-export function endWithError(run: Run, error: unknown, args: readonly unknown[], ignored?: Ignored): void {
+export function endWithError(
+  run: FailingRun,
+  error: unknown,
+  args: readonly unknown[],
+  where: () => string,
+  { ignore, aborted }: ErrorRules = run.rules ?? {},
+): void {
+  const asks = (name: keyof ErrorRules, rule: Asked): boolean =>
+    callUser(
+      run.host,
+      () => `${where()}: ${name}`,
+      () => rule(error as never, args as never),
+    ) === true;
   try {
     const thrown = new Thrown(error);
-    if (ignored !== undefined && isIgnored(thrown, ignored)) {
+    if (typeof ignore === "function" ? asks("ignore", ignore) : ignore?.some((each) => isOf(thrown, each))) {
       setErrorTag(run, "pulse.ignored_error", thrown.type, MESSAGE_CHARACTERS);
       run.end("FINISHED");
       return;
     }
-    describe(run, thrown);
-    if (isAbort(thrown, args)) run.end("KILLED");
+    const causes = causesOf(thrown);
+    describe(run, thrown, causes);
+    if (isAbort(thrown, args, causes) || (aborted !== undefined && asks("aborted", aborted))) run.end("KILLED");
   } catch (problem) {
     if (run.host.config.strict) throw problem; // otherwise ignored: the error or an argument cannot be inspected
   } finally {
@@ -101,7 +131,7 @@ export function endWithError(run: Run, error: unknown, args: readonly unknown[],
  * Sets a tag that describes the error, cut to `limit` characters. `file`: the artifact that stores a longer text in
  * full.
  */
-function setErrorTag(run: Run, key: string, given: string, limit: number, file?: string): void {
+function setErrorTag(run: FailingRun, key: string, given: string, limit: number, file?: string): void {
   const { log } = run;
   if (log === undefined) return;
   const text = redactedText(run, key, given, run.method, true);
@@ -110,9 +140,9 @@ function setErrorTag(run: Run, key: string, given: string, limit: number, file?:
 }
 
 /** Ends a run FAILED because `failOn` called the result a failure, with its error, its reason or just true. */
-export function endWithFault(run: Run, fault: unknown): void {
+export function endWithFault(run: FailingRun, fault: unknown): void {
   if (isError(fault)) {
-    endWithError(run, fault, []);
+    endWithError(run, fault, [], () => "failOn", {});
     return;
   }
   setErrorTag(run, "error.type", "failOn", MESSAGE_CHARACTERS);
@@ -120,12 +150,11 @@ export function endWithFault(run: Run, fault: unknown): void {
   run.end("FAILED");
 }
 
-function describe(run: Run, thrown: Thrown): void {
+function describe(run: FailingRun, thrown: Thrown, causes: readonly Thrown[]): void {
   const tag = (key: string, text: string, limit: number): void => setErrorTag(run, key, text, limit);
   tag("error.type", thrown.type, MESSAGE_CHARACTERS);
   tag("error.message", thrown.message(run), MESSAGE_CHARACTERS);
   if (typeof thrown.error === "object" && thrown.error !== null) tagStack(run, thrown);
-  const causes = causesOf(thrown);
   if (causes.length > 0)
     tag("error.cause", causes.map((cause) => described(run, cause)).join("\n"), MESSAGE_CHARACTERS);
   const errors = thrown.get("errors");
@@ -140,7 +169,7 @@ function describe(run: Run, thrown: Thrown): void {
  * which only shows in a stack that has not been read yet. With a tracker from an older copy of the package, records
  * it at once.
  */
-function tagStack(run: Run, thrown: Thrown): void {
+function tagStack(run: FailingRun, thrown: Thrown): void {
   const at = failedHere();
   const record = (): void => {
     const stack = thrown.stack;
@@ -152,7 +181,7 @@ function tagStack(run: Run, thrown: Thrown): void {
   else recorder.late(record, thrown.error);
 }
 
-const described = (run: Run, thrown: Thrown): string => `${bounded(thrown.type)}: ${bounded(thrown.message(run))}`;
+const described = (run: Place, thrown: Thrown): string => `${bounded(thrown.type)}: ${bounded(thrown.message(run))}`;
 
 /** Returns the causes of an error, nearest first. */
 function causesOf(thrown: Thrown): Thrown[] {
@@ -166,17 +195,28 @@ function causesOf(thrown: Thrown): Thrown[] {
   return chain;
 }
 
-function isIgnored(thrown: Thrown, ignored: Ignored): boolean {
-  if (typeof ignored === "function") return ignored();
-  return ignored.some((each) =>
-    typeof each === "string" ? thrown.get("name") === each || thrown.type === each : thrown.error instanceof each,
+const isOf = (thrown: Thrown, named: ErrorClass | string): boolean =>
+  typeof named === "string" ? thrown.get("name") === named || thrown.type === named : thrown.error instanceof named;
+
+/**
+ * Whether a call was aborted: by an abort error, also as a cause, or because a signal among its arguments is aborted.
+ * What was aborted by a time limit, as a signal with a time limit does it, has failed.
+ */
+function isAbort(thrown: Thrown, args: readonly unknown[], causes: readonly Thrown[]): boolean {
+  const chain = [thrown, ...causes];
+  if (chain.some((each) => each.get("name") === "TimeoutError")) return false;
+  const signals = args
+    .slice(0, MAX_ARGUMENTS)
+    .flatMap((arg) => [arg, read(arg, "signal"), read(arg, "abortSignal")])
+    .filter(isAborted);
+  if (signals.length > 0) return signals.some((signal) => read(read(signal, "reason"), "name") !== "TimeoutError");
+  return chain.some(
+    (each) => each.get("code") === "ABORT_ERR" || each.get("name") === "AbortError" || each.type === USER_ABORT,
   );
 }
 
-function isAbort(thrown: Thrown, args: readonly unknown[]): boolean {
-  if (thrown.get("name") === "AbortError" || thrown.get("code") === "ABORT_ERR") return true;
-  return args.slice(0, MAX_ARGUMENTS).some((arg) => isAborted(arg) || isAborted(read(arg, "signal")));
-}
+/** The class of aborts in OpenAI's and Anthropic's clients, whose errors are called "Error". */
+const USER_ABORT = "APIUserAbortError";
 
 /** Whether a value is an aborted signal, of any realm (jsdom has its own). */
 function isAborted(value: unknown): boolean {
