@@ -48,12 +48,14 @@ export {
   defaultTracker,
   type FlushOptions,
   flush,
+  type PulseConfig,
   logExperiment,
   shutdown,
   stats,
   type Tracker,
   type TrackerSettings,
 } from "./tracker.js";
+export type { EndedRun, RunHooks } from "./run/hooks.js";
 export type { TrackerEvents } from "./base/events.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 
@@ -90,7 +92,6 @@ export type {
   Durability,
   OutboxOptions,
   OutsideRun,
-  PulseConfig,
   S3Credentials,
   TlsOptions,
 } from "./config/options.js";

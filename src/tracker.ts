@@ -9,7 +9,7 @@ import { makeRedactor, type Redactor, shownUri } from "./base/text/redact.js";
 import { type Check, checkOptions, needFunction, unknownOption, wrongInput } from "./base/wrong-input.js";
 import type { Untyped } from "./capture/selector.js";
 import { oddSwitch } from "./config/off-switch.js";
-import { checkConfig, type PulseConfig, SHARE } from "./config/options.js";
+import { type ConfigOptions, checkConfig, SHARE } from "./config/options.js";
 import { NOTHING_CONFIGURED, type ResolvedConfig, RUN_ID, resolveConfig } from "./config/resolve.js";
 import { doubleExperiment, strayExperiment, strayRuns, strayUri } from "./config/unread-settings.js";
 import type { ReadyStore, TrackingStore } from "./contracts/tracking-store.js";
@@ -21,6 +21,7 @@ import { type tracked, trackedBy } from "./run/call/tracked.js";
 import { endUnended } from "./run/call/tracked-call.js";
 import { runBlock, type withRun } from "./run/call/with-run.js";
 import { application, OFF, provideDefaultHost } from "./run/default-host.js";
+import type { RunHooks } from "./run/hooks.js";
 import { type ExperimentLog, type LoggedExperiment, logRun } from "./run/log-experiment.js";
 import type { StartOptions } from "./run/options.js";
 import type { Run } from "./run/run.js";
@@ -78,6 +79,12 @@ export interface Tracker {
    */
   on<E extends keyof TrackerEvents>(event: E, listener: (event: TrackerEvents[E]) => unknown): () => void;
 }
+
+/**
+ * Settings of a tracker. The first source that sets a value wins: option at the call, decorator, `configure()`,
+ * `pulse-mlflow.config.json`, MLflow's environment variables, default.
+ */
+export interface PulseConfig extends Omit<ConfigOptions, keyof RunHooks>, RunHooks {}
 
 /** Settings that can be changed while the program runs. */
 export interface TrackerSettings {

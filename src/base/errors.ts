@@ -44,7 +44,10 @@ const PROBLEMS = {
     todo: "The call itself was not affected. This is a bug in pulse-mlflow, or in code that replaces Node's own functions: please report it.",
   },
   INVALID_FILTER: { retry: false, todo: "" },
-  LISTENER_FAILED: { retry: false, todo: "Recording goes on; fix the function passed to tracker.on()." },
+  LISTENER_FAILED: {
+    retry: false,
+    todo: "Recording goes on; fix the function passed to tracker.on(), onRunStart or onRunEnd.",
+  },
   NOTHING_FOUND: { retry: false, todo: "" },
   CAPTURE_LIMIT: { retry: false, todo: "Use a selector that picks only what you need." },
   NOT_RECORDED: {

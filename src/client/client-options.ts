@@ -1,6 +1,6 @@
 import type { MlflowRun, TerminalStatus, ViewType } from "../base/entities.js";
 import type { Check } from "../base/wrong-input.js";
-import type { PulseConfig } from "../config/options.js";
+import type { ConfigOptions } from "../config/options.js";
 import type { ArtifactInfo } from "../contracts/artifact-repository.js";
 import type { Run } from "../run/run.js";
 import type { Tracker } from "../tracker.js";
@@ -9,7 +9,7 @@ import type { Tracker } from "../tracker.js";
 export type RunRef = string | Run | Pick<MlflowRun, "runId">;
 
 /** Where a client reads from. */
-export interface ClientOptions extends Pick<PulseConfig, "auth" | "headers" | "tls" | "workspace"> {
+export interface ClientOptions extends Pick<ConfigOptions, "auth" | "headers" | "tls" | "workspace"> {
   /** As in `configure`. @default the default tracker's store; its configured URI if other options are given */
   readonly trackingUri?: string | undefined;
   /** Reads what this tracker stores, and flushes it before each read: one reads what one wrote. */

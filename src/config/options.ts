@@ -94,10 +94,18 @@ export interface ArtifactsOptions {
 }
 
 /**
- * Settings of a tracker. The first source that sets a value wins: option at the call, decorator, `configure()`,
+ * @internal Functions called at the beginning and end of each run. The configuration does not know what a run is.
+ */
+export interface Hooks {
+  readonly onRunStart?: ((run: never) => unknown) | undefined;
+  readonly onRunEnd?: ((run: never, end: never) => unknown) | undefined;
+}
+
+/**
+ * @internal Settings of a tracker. The first source that sets a value wins: option at the call, decorator, `configure()`,
  * `pulse-mlflow.config.json`, MLflow's environment variables, default.
  */
-export interface PulseConfig {
+export interface ConfigOptions extends Hooks {
   /**
    * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, a folder of MLflow's file
    * store (`./mlruns`, any plain path, `file:…`), `memory:`, `null:`, or a scheme of `registerTrackingStore()`.
@@ -288,7 +296,7 @@ function oddOutbox(value: unknown): string | undefined {
   return odd && `${odd[0]}: ${shownValue(odd[1])}`;
 }
 
-const CHECKS: Record<keyof PulseConfig, Check> = {
+const CHECKS: Record<keyof ConfigOptions, Check> = {
   trackingUri: TEXT,
   experiment: TEXT,
   store: [
@@ -342,6 +350,8 @@ const CHECKS: Record<keyof PulseConfig, Check> = {
     "an object with the methods get and run",
     (value) => isRecord(value) && [value["get"], value["run"]].every(isFunction),
   ],
+  onRunStart: ["a function", isFunction],
+  onRunEnd: ["a function", isFunction],
   logger: ["an object with a warn method", (value) => typeof (value as { warn?: unknown } | null)?.warn === "function"],
   outsideRun: ['"warn", "throw" or "ignore"', (value) => value === "warn" || value === "throw" || value === "ignore"],
 };
@@ -355,13 +365,13 @@ export function checkConfig(
   config: unknown,
   source: string,
   without: Readonly<Record<string, string>> = {},
-): asserts config is PulseConfig {
+): asserts config is ConfigOptions {
   const odd = isRecord(config) ? Object.entries(without).find(([name]) => config[name] !== undefined) : undefined;
   if (odd !== undefined)
     throw new PulseError("INVALID_CONFIG", `${source}: there is no option ${JSON.stringify(odd[0])} here: ${odd[1]}.`);
   const checks = Object.fromEntries(Object.entries(CHECKS).filter(([name]) => !Object.hasOwn(without, name)));
   checkOptions(source, config, checks, { code: "INVALID_CONFIG" });
-  const { store, trackingUri } = config as PulseConfig;
+  const { store, trackingUri } = config as ConfigOptions;
   if (store !== undefined && trackingUri !== undefined)
     throw new PulseError("INVALID_CONFIG", `${source}: store and trackingUri exclude each other; give one of them.`);
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ExperimentRef } from "../base/entities.js";
 import { messageOf, PulseError } from "../base/errors.js";
 import { absolutePath, isThere, workingFolder } from "../base/folders.js";
-import { type ArtifactsOptions, checkConfig, type Durability, type PulseConfig } from "./options.js";
+import { type ArtifactsOptions, type ConfigOptions, checkConfig, type Durability, type Hooks } from "./options.js";
 import { CONFIG_FILE, Picker } from "./picker.js";
 import { type ServerSettings, serverSettings } from "./server.js";
 
@@ -11,7 +11,7 @@ import { type ServerSettings, serverSettings } from "./server.js";
 export interface ResolvedConfig {
   readonly trackingUri: string;
   /** The store to use instead of a tracking URI. */
-  readonly store: PulseConfig["store"];
+  readonly store: ConfigOptions["store"];
   /** Undefined if none was named: tracked classes then use their name, everything else "Default". */
   readonly experiment: ExperimentRef | undefined;
   /** The run that the first top-level run of the process resumes. */
@@ -28,11 +28,12 @@ export interface ResolvedConfig {
   readonly outboxLimits: { readonly maxTotalBytes: number; readonly maxAgeMs: number };
   readonly exitTimeoutMs: number;
   readonly maxPendingBytes: number;
-  readonly redact: PulseConfig["redact"];
+  readonly redact: ConfigOptions["redact"];
   readonly sample: number;
   readonly strict: boolean;
-  readonly logger: PulseConfig["logger"];
-  readonly outsideRun: NonNullable<PulseConfig["outsideRun"]>;
+  readonly logger: ConfigOptions["logger"];
+  readonly hooks: Hooks;
+  readonly outsideRun: NonNullable<ConfigOptions["outsideRun"]>;
   /** Where each value comes from, in words; values without an entry are defaults. */
   readonly origins: Readonly<Record<string, string>>;
 }
@@ -49,7 +50,7 @@ const DEFAULT_OUTBOX_AGE_MS = 90 * 24 * 60 * 60 * 1_000;
 const DEFAULT_PENDING_BYTES = 64 * 1024 * 1024;
 
 /** Options that cannot be set in a file. */
-const BY_CODE_ONLY = ["store", "context", "logger"];
+const BY_CODE_ONLY = ["store", "context", "logger", "onRunStart", "onRunEnd"];
 
 /** Used if a configuration is invalid. */
 export const NOTHING_CONFIGURED: ResolvedConfig = {
@@ -79,11 +80,12 @@ export const NOTHING_CONFIGURED: ResolvedConfig = {
   sample: 1,
   strict: false,
   logger: undefined,
+  hooks: {},
   outsideRun: "warn",
   origins: {},
 };
 
-let file: { readonly path: string; readonly config: PulseConfig } | undefined;
+let file: { readonly path: string; readonly config: ConfigOptions } | undefined;
 
 /**
  * Resolves a configuration: the given options, then `pulse-mlflow.config.json` in the working folder (read once), then
@@ -92,9 +94,9 @@ let file: { readonly path: string; readonly config: PulseConfig } | undefined;
  * @throws PulseError `INVALID_CONFIG` if the file or an environment variable is invalid.
  */
 export function resolveConfig(
-  given: PulseConfig = {},
+  given: ConfigOptions = {},
   env: NodeJS.ProcessEnv = process.env,
-  stored?: PulseConfig,
+  stored?: ConfigOptions,
   callUri?: string,
 ): ResolvedConfig {
   const pick = new Picker(given, stored ?? readConfigFile(workingFolder()), env, callUri);
@@ -124,6 +126,7 @@ export function resolveConfig(
     sample: pick.value("sample", 1),
     strict: pick.value("strict", false),
     logger: given.logger,
+    hooks: { onRunStart: given.onRunStart, onRunEnd: given.onRunEnd },
     outsideRun: pick.value("outsideRun", "warn"),
     origins: pick.origins,
   };
@@ -147,7 +150,7 @@ export function hasConfigFile(): boolean {
   return folder !== undefined && isThere(join(folder, CONFIG_FILE));
 }
 
-function readConfigFile(folder: string | undefined): PulseConfig {
+function readConfigFile(folder: string | undefined): ConfigOptions {
   if (folder === undefined) return {};
   const path = join(folder, CONFIG_FILE);
   if (file?.path === path) return file.config;

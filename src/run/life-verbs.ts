@@ -22,6 +22,8 @@ export abstract class LifeVerbs extends DataVerbs {
   abstract readonly rules: ErrorRules | undefined;
   /** @internal */
   abstract get host(): RunHost;
+  /** @internal */
+  abstract ends(outcome: { readonly error?: unknown }): void;
   abstract end(status?: "FINISHED" | "FAILED" | "KILLED"): void;
   abstract setTag(key: string, value: unknown): void;
 

@@ -11,6 +11,7 @@ import type { RunPlace } from "./options.js";
 import { Run } from "./run.js";
 import type { Scope } from "./scope.js";
 import { limited } from "./verbs/names.js";
+import { callHook } from "./verbs/run-hooks.js";
 import type { RunHost } from "./verbs/run-host.js";
 import { paused } from "./verbs/unrecorded.js";
 import { eachOf, type Place, textOf } from "./verbs/values.js";
@@ -79,6 +80,7 @@ export function openRun(host: RunHost, request: OpenRequest): Run {
     method,
     rules: request.rules,
   });
+  callHook(host, "onRunStart", run);
   if (place?.parentRunId !== undefined) run.setTag("mlflow.parentRunId", place.parentRunId);
   if (place?.description !== undefined) run.setTag("mlflow.note.content", place.description);
   return run;

@@ -23,6 +23,7 @@ import { Series } from "./metrics/series.js";
 import { Steps } from "./metrics/steps.js";
 import { processSource } from "./source-tags.js";
 import type { MetricOptions, MetricValue } from "./verbs/metric-value.js";
+import { callHook } from "./verbs/run-hooks.js";
 import type { RunHost } from "./verbs/run-host.js";
 import { switchedOff } from "./verbs/unrecorded.js";
 import {
@@ -95,6 +96,7 @@ export class Run extends LifeVerbs {
   #tags: Set<string> | undefined;
   #mended: MendedKeys | undefined;
   #ended = false;
+  #outcome: { readonly error?: unknown; readonly result?: unknown } | undefined;
   readonly #resumed: boolean;
 
   /**
@@ -238,6 +240,7 @@ export class Run extends LifeVerbs {
       return;
     }
     if (status !== "FINISHED") status = terminalStatus(this, status);
+    const endTime = at ?? this.#host.clock.now();
     try {
       const series = this.#series;
       if (series)
@@ -246,10 +249,17 @@ export class Run extends LifeVerbs {
         });
     } finally {
       // Set last: if the stack overflows on the way, the end can be made up for.
-      this.#log.end({ status, endTime: at ?? this.#host.clock.now() });
+      this.#log.end({ status, endTime });
       this.#ended = true;
       this.#host.opened--;
     }
+    if (this.#host.config.hooks?.onRunEnd)
+      callHook(this.#host, "onRunEnd", this, { ...this.#outcome, status, endTime: new Date(endTime) });
+  }
+
+  /** @internal Keeps what `onRunEnd` is told: the result of a call, or its error. */
+  ends(outcome: { readonly error?: unknown; readonly result?: unknown }): void {
+    if (this.#log !== undefined && this.#host.config.hooks?.onRunEnd) this.#outcome ??= outcome;
   }
 
   /** Ends the run when an `await using` block is left. */

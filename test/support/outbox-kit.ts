@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.js";
-import type { PulseConfig } from "../../src/config/options.js";
 import { OutboxFolder } from "../../src/recorder/outbox/outbox-folder.js";
+import type { PulseConfig } from "../../src/tracker.js";
 import { trackerOn } from "../../src/tracker.js";
 import { tempFolder } from "./folders.js";
 import { RemoteStore } from "./remote-store.js";

@@ -1,6 +1,6 @@
-import type { PulseConfig } from "../../src/config/options.js";
 import { MemoryStore } from "../../src/stores/memory-store.js";
 import type { StoredRun } from "../../src/stores/stored-run.js";
+import type { PulseConfig } from "../../src/tracker.js";
 import { trackerOn } from "../../src/tracker.js";
 import { collectWarnings } from "./warnings.js";
 

@@ -33,6 +33,8 @@ type Asked = (error: never, args: never) => unknown;
 interface FailingRun extends Place {
   readonly log: RunBuffer | undefined;
   readonly rules: ErrorRules | undefined;
+  /** Tells how it ended, before its end. */
+  ends(how: { readonly error?: unknown }): void;
   end(status: TerminalStatus): void;
 }
 
@@ -110,6 +112,7 @@ export function endWithError(
       () => `${where()}: ${name}`,
       () => rule(error as never, args as never),
     ) === true;
+  run.ends({ error });
   try {
     const thrown = new Thrown(error);
     if (typeof ignore === "function" ? asks("ignore", ignore) : ignore?.some((each) => isOf(thrown, each))) {
