@@ -48,6 +48,7 @@ export {
   defaultTracker,
   type FlushOptions,
   flush,
+  type Installed,
   type PulseConfig,
   logExperiment,
   shutdown,

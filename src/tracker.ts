@@ -42,6 +42,20 @@ export interface Tracker {
   tracked: typeof tracked;
   /** Calls `fn`. Inside it, decorated calls and all functions use this tracker, and no run is open at first. */
   run<R>(fn: () => R): R;
+  /**
+   * Makes this tracker the default one for a while, wherever code runs: also in sockets, timers and a framework's own
+   * code, which `run` may not reach. Meant for tests. `configure` has its effect afterwards, and `shutdown` ends the
+   * open runs but not this tracker. Of several installed trackers the last one counts.
+   * @example
+   * ```ts
+   * const tracker = createTracker({ trackingUri: "memory:" });
+   * const installed = tracker.install(); // or: using _ = tracker.install();
+   * withRun({ experiment: "Sweep" }, (run) => run.logMetric("loss", 0.42));
+   * installed.uninstall();
+   * tracker.stats().metrics; // 1
+   * ```
+   */
+  install(): Installed;
   /** Resolves when everything recorded so far is stored, or the store has accepted nothing for `exitTimeoutMs`. */
   flush(options?: FlushOptions): Promise<void>;
   /** Ends open runs, flushes and closes the store. What is recorded afterwards is dropped and counted. Idempotent. */
@@ -78,6 +92,12 @@ export interface Tracker {
    * ```
    */
   on<E extends keyof TrackerEvents>(event: E, listener: (event: TrackerEvents[E]) => unknown): () => void;
+}
+
+/** What makes a tracker the default one, until it is uninstalled. */
+export interface Installed extends Disposable {
+  /** Makes the default tracker what it was, or what it was configured to be since. Idempotent. */
+  uninstall(): void;
 }
 
 /**
@@ -185,6 +205,23 @@ class TrackerInstance implements Tracker, RunHost {
     return OFF ? fn() : scopes.storage.run({ host: this, run: undefined }, fn);
   }
 
+  install(): Installed {
+    if (OFF) return { uninstall: () => undefined, [Symbol.dispose]: () => undefined };
+    application.asked = true;
+    const of = { tracker: this };
+    current.installed = [...(current.installed ?? []), of];
+    const uninstall = (): void => {
+      current.installed = current.installed?.filter((each) => each !== of);
+    };
+    return { uninstall, [Symbol.dispose]: uninstall };
+  }
+
+  /** Ends the open runs and delivers them; goes on recording. */
+  endRuns(options?: FlushOptions): Promise<void> {
+    this.recorder.endOpenRuns(endAt(0));
+    return this.flush(options);
+  }
+
   async flush(options?: FlushOptions): Promise<void> {
     endUnended();
     await this.recorder.flush(limitOf("flush", options));
@@ -271,6 +308,8 @@ function limitOf(user: string, options: unknown): number | undefined {
 
 interface Current {
   tracker: TrackerInstance | undefined;
+  /** The trackers that take its place for a while; the last one counts. */
+  installed?: readonly { readonly tracker: TrackerInstance }[] | undefined;
   given: PulseConfig;
   /** Set while the tracker only refuses runs: the tracking URI, and the store maker registered for it at that time. */
   refused?: { readonly uri: string; readonly make: StoreMaker | undefined } | undefined;
@@ -278,11 +317,16 @@ interface Current {
 
 const current: Current = shared("default tracker", (): Current => ({ tracker: undefined, given: {} }));
 
+const installedTracker = (): TrackerInstance | undefined => current.installed?.at(-1)?.tracker;
+const madeTracker = (): TrackerInstance | undefined => installedTracker() ?? current.tracker;
+
 /**
  * Creates the default tracker when it is first needed. A wrong configuration must not break the user's call: it is
  * warned of, and runs are refused.
  */
 function currentTracker(): TrackerInstance {
+  const installed = installedTracker();
+  if (installed !== undefined) return installed;
   const { refused } = current;
   if (refused && registeredFor(refused.uri) !== refused.make) {
     current.tracker?.retire(); // a store was registered after the first run
@@ -411,18 +455,18 @@ export function createTracker(config: PulseConfig = {}): Tracker {
  */
 export async function flush(options?: FlushOptions): Promise<void> {
   limitOf("flush", options);
-  await current.tracker?.flush(options);
+  await madeTracker()?.flush(options);
 }
 
 /** Ends the default tracker's open runs, flushes it and closes its store. */
 export async function shutdown(options?: FlushOptions): Promise<void> {
   limitOf("shutdown", options);
-  await current.tracker?.shutdown(options);
+  await (installedTracker()?.endRuns(options) ?? current.tracker?.shutdown(options));
 }
 
 /** Returns what the default tracker has recorded and what became of it. */
 export function stats(): Stats {
-  return current.tracker?.stats() ?? new Diagnostics().stats;
+  return madeTracker()?.stats() ?? new Diagnostics().stats;
 }
 
 /**
@@ -441,4 +485,4 @@ export function logExperiment(log: ExperimentLog): Promise<LoggedExperiment> {
   });
 }
 
-if (!OFF) provideDefaultHost(currentTracker, () => current.tracker);
+if (!OFF) provideDefaultHost(currentTracker, madeTracker);

@@ -150,6 +150,7 @@ export const createTracker: typeof pulse.createTracker = () => ({
   startRun,
   tracked,
   run: (fn) => fn(),
+  install: () => ({ uninstall: ignore, [Symbol.dispose]: ignore }),
   flush,
   shutdown,
   stats,
