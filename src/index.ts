@@ -9,6 +9,8 @@ export { TrackedRun } from "./decorators/tracked-run.js";
 // Their counterparts as functions, and the current run
 export { tracked } from "./run/call/tracked.js";
 export { bind, withRun } from "./run/call/with-run.js";
+export { registerResultKind } from "./run/call/result-kinds.js";
+export type { FollowedCall, ResultKind } from "./run/call/result-kind.js";
 export { startRun } from "./run/call/start-run.js";
 export { currentRun, requireRun } from "./run/current.js";
 

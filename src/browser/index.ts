@@ -133,6 +133,7 @@ export const bind: typeof pulse.bind = (fn) => fn;
 export const flush: typeof pulse.flush = async () => undefined;
 export const shutdown: typeof pulse.shutdown = async () => undefined;
 export const registerTrackingStore: typeof pulse.registerTrackingStore = ignore;
+export const registerResultKind: typeof pulse.registerResultKind = () => ignore;
 export const registerArtifactRepository: typeof pulse.registerArtifactRepository = ignore;
 
 export const logExperiment: typeof pulse.logExperiment = async () => {

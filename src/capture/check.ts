@@ -65,19 +65,37 @@ type TakenBy<M> =
 export type ArgsOf<M> =
   Loose<M> extends true ? Untyped[] : TakenBy<M> extends infer A extends readonly Untyped[] ? A : Untyped[];
 
-/** What selectors see: the value of a promise, what a generator yields, anything else as it is. */
-type Seen<R> =
-  Loose<R> extends true
-    ? unknown
-    : R extends AsyncIterator<infer Y, unknown, never> | Iterator<infer Y, unknown, never>
+/** What selectors see: the value of a promise; of generators and streams, what they give. */
+type Seen<R> = Loose<R> extends true ? unknown : R extends unknown ? Streamed<Awaited<R>> : never;
+
+/** Of a generator what it yields, of a stream its chunks; emitters are only followed to their end. */
+type Streamed<T> =
+  Loose<T> extends true
+    ? T
+    : T extends AnyIterator<infer Y>
       ? Y
-      : Awaited<R>;
+      : T extends { on(...args: never): unknown }
+        ? T
+        : T extends AsyncIterable<infer Y> | ReadableStream<infer Y>
+          ? Y
+          : T;
+
+type AnyIterator<Y> = AsyncIterator<Y, unknown, never> | Iterator<Y, unknown, never>;
+
+/** What selectors of files see: streams are kept as they are. */
+type Kept<R> = Loose<R> extends true ? unknown : R extends AnyIterator<infer Y> ? Y : Awaited<R>;
 
 /** The result as passed to functions in the options; `any` if it is unknown, so that they can use it freely. */
 export type ResultSeen<R> = unknown extends Seen<R> ? Untyped : Seen<R>;
 
 /** The result, as above, of the decorated function. */
 export type ResultSeenOf<M> = ResultSeen<ResultOf<M>>;
+
+/** The result as passed to functions that choose files. */
+export type ResultKept<R> = unknown extends Kept<R> ? Untyped : Kept<R>;
+
+/** The result, as above, of the decorated function. */
+export type ResultKeptOf<M> = ResultKept<ResultOf<M>>;
 
 /**
  * A selector whose functions may declare their own parameter types. `Function` does not affect how the compiler infers
@@ -144,13 +162,13 @@ type Said<Wanted extends string, Bad, BadStep, T, From extends Source> = [Bad | 
         Found<T, Wanted extends "number" ? Scalar : Scalar | string>
       >;
 
-/** Something async iterable that is not its own iterator; it is passed on unchanged. */
+/** Something async iterable of which only the end is followed. */
 interface Stream {
   [Symbol.asyncIterator](): unknown;
 }
 
 type Unfollowed =
-  "only generators are followed, not streams and other AsyncIterables: yield the values, and declare an AsyncGenerator";
+  "of Node's streams and other emitters only the end is followed: yield the values, and declare an AsyncGenerator";
 
 /** Rejects types from which a bare decorator can take nothing. */
 type BareCheck<R> =
@@ -187,7 +205,11 @@ type FileContent =
   | { readonly path: string };
 
 /** Whether a method's return value can become a file of that name, or all paths of a record lead somewhere. */
-export type ArtifactCheck<S, M> = S extends string ? ContentCheck<S, Seen<ResultOf<M>>> : TagCheck<S, M>;
+export type ArtifactCheck<S, M> = S extends string
+  ? ContentCheck<S, Kept<ResultOf<M>>>
+  : [PathsOf<S>] extends [never]
+    ? true
+    : TagValueCheck<PathsOf<S>, Kept<ResultOf<M>>, "what the method returns">;
 
 type ContentCheck<File extends string, T> =
   Loose<T> extends true

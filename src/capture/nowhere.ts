@@ -69,7 +69,7 @@ export function kindOf(value: unknown, name = ""): string {
 }
 
 export const STREAMS =
-  "Only generators are followed, not streams and other AsyncIterables: yield the values from an async generator.";
+  "Of bytes, Node's streams and other emitters only the end is followed: yield the values from an async generator.";
 
 export function isStream(value: unknown): boolean {
   if (typeof value !== "object" || value === null || types.isProxy(value)) return false;

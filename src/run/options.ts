@@ -1,5 +1,5 @@
 import type { ArtifactSelector } from "../capture/artifacts.js";
-import type { ArgsOf, ResultSeen, ResultSeenOf, Unless, Wrong } from "../capture/check.js";
+import type { ArgsOf, ResultKept, ResultKeptOf, ResultSeen, ResultSeenOf, Unless, Wrong } from "../capture/check.js";
 import type { Selector, Untyped } from "../capture/selector.js";
 import type { ErrorClass } from "./errors/status.js";
 import type { Run } from "./run.js";
@@ -156,7 +156,7 @@ export interface PathOptions<Metrics, Param extends string> extends PathlessOpti
 /** Options of `tracked`, typed with the function's result and arguments. */
 interface FunctionOptions<F, Metrics, Param extends string, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
   /** Files to log from the function's result, as with `@LogArtifact`. @default none */
-  readonly artifacts?: ArtifactSelector<ResultSeenOf<F>, Args> | undefined;
+  readonly artifacts?: ArtifactSelector<ResultKeptOf<F>, Args> | undefined;
   /** Metrics to log from the function's result, as with `@LogMetric`. @default none */
   readonly metrics?: Metrics | undefined;
   /** Fixed params, the arguments to log (names, or index paths such as `"1.lr"`), or a function. */
@@ -165,7 +165,7 @@ interface FunctionOptions<F, Metrics, Param extends string, Args> extends Pathle
 
 /** The same options when a path is wrong: the type of the option describes the mistake. */
 interface WrongFunctionOptions<F, BadMetric, BadParam, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
-  readonly artifacts?: ArtifactSelector<ResultSeenOf<F>, Args> | undefined;
+  readonly artifacts?: ArtifactSelector<ResultKeptOf<F>, Args> | undefined;
   readonly metrics?: Unless<BadMetric, Untyped>;
   readonly params?: Unless<BadParam, Untyped>;
 }
@@ -185,7 +185,7 @@ export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam
  */
 interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, Untyped>, RunPlace {
   /** Files to log from the function's result, as with `@LogArtifact`. @default none */
-  readonly artifacts?: ArtifactSelector<ResultSeen<Result>> | undefined;
+  readonly artifacts?: ArtifactSelector<ResultKept<Result>> | undefined;
   /** Metrics to log from the function's result, as with `@LogMetric`. @default none */
   readonly metrics?: Metrics | undefined;
   /** Fixed params, or a function. */

@@ -44,7 +44,7 @@ test("hooks see each run begin and end, with its result or error", async () => {
   ]);
 });
 
-test("what a hook logs is recorded; what it throws is a warning; runs of its own have no hooks", async () => {
+test("what a hook logs is recorded, and what it throws a warning; its runs have none", async () => {
   let calls = 0;
   const tracker = createTestTracker({
     onRunStart: (run) => {
@@ -70,7 +70,7 @@ test("what a hook logs is recorded; what it throws is a warning; runs of its own
   assert.match(tracker.warnings.join("\n"), /onRunStart failed: mine.*\n.*onRunEnd failed: async/);
 });
 
-test("hooks are called for runs that sampling leaves out, not for those that record nothing", () => {
+test("hooks see runs that sampling leaves out, not those that record nothing", () => {
   const names: string[] = [];
   const tracker = createTestTracker({ onRunStart: (run) => names.push(run.id), sample: 0 });
   tracker.withRun({}, () => undefined);

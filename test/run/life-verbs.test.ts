@@ -116,7 +116,7 @@ test("the rules of a call's options hold for fail, too", () => {
   assert.deepEqual([tracker.onlyRun.status, tracker.onlyRun.tags["pulse.ignored_error"]], ["FINISHED", "Mine"]);
 });
 
-test("a run is renamed; wrong names leave it as it is, long ones are cut, secrets redacted", () => {
+test("a run is renamed; wrong names leave it, long ones are cut, secrets redacted", () => {
   const tracker = createTestTracker();
   const run = tracker.startRun({ runName: "request" });
   run.rename("GET /models/:id");

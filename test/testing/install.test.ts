@@ -7,7 +7,7 @@ import { flush, shutdown, startRun, stats, withRun } from "../../src/index.js";
 import { createTestTracker } from "../../src/testing/index.js";
 import { tempFolder } from "../support/folders.js";
 
-test("an installed tracker records what sockets and timers do, and nothing lands in a file", () => {
+test("an installed tracker records what sockets and timers do, and no file appears", () => {
   const cwd = tempFolder("installs");
   const program = fileURLToPath(new URL("../fixtures/installs.js", import.meta.url));
   const { stdout, stderr } = spawnSync(process.execPath, [program], { cwd, encoding: "utf8" });

@@ -6,6 +6,8 @@ export interface CallObserver {
   readonly scope: Scope | undefined;
   /** Gives the call a scope object of its own, even where it shares the caller's run. */
   isolate(): void;
+  /** Whether streams are kept as files, and thereby read. */
+  readonly keepsStreams: boolean;
   /** Whether the call's body has begun; a generator function's body begins with the first `next`. */
   readonly begun: boolean;
   /** A generator is iterated for the first time. */
@@ -22,4 +24,6 @@ export interface CallObserver {
   exhausted(): void;
   /** The result is a thenable whose `then` may have side effects, so it is not called. */
   untouchable(): void;
+  /** What follows the result failed; the program gets its result all the same. */
+  broken(what: string, error: unknown): void;
 }

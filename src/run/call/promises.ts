@@ -1,6 +1,16 @@
 import { types } from "node:util";
 import type { CallObserver } from "./call-observer.js";
 import { isKept } from "./kept-promises.js";
+import {
+  derivesLikewise,
+  hasFields,
+  isPromiseOfProgram,
+  isThenable,
+  NATIVE_THEN,
+  runsNothing,
+} from "./promise-kinds.js";
+import { isGenerator, observeGenerator } from "./result.js";
+import { follow } from "./result-kinds.js";
 
 type AnyFunction = (...args: never[]) => unknown;
 
@@ -27,6 +37,9 @@ export function observeResult<R>(
     return result;
   }
   const promise = types.isPromise(result);
+  // What the call was made on or with may be in use elsewhere.
+  const given = promise || result === self || args.includes(result) ? undefined : follow(result, observer);
+  if (given !== undefined) return given as R;
   if (!promise && !isThenable(result)) observer.done(result);
   else if (promise ? derivesLikewise(result) && !hasFields(result) : isPromiseOfProgram(result)) {
     if (!isKept(result, self, args, wrapper ? [original, wrapper] : [original]))
@@ -56,10 +69,7 @@ export function derive(promise: Promise<unknown>, observer: CallObserver, fresh:
     return known;
   }
   const next = promise.then(
-    (value) => {
-      observer.done(value);
-      return value;
-    },
+    (value) => settled(value, observer),
     (error: unknown) => {
       observer.failed(error);
       throw error;
@@ -69,6 +79,17 @@ export function derive(promise: Promise<unknown>, observer: CallObserver, fresh:
   return next;
 }
 
+/** Observes what a promise was fulfilled with, and returns what its owner gets: it may go on, as a stream does. */
+function settled(value: unknown, observer: CallObserver): unknown {
+  if (typeof value === "object" && value !== null) {
+    if (isGenerator(value)) return observeGenerator(value, observer, false);
+    const given = follow(value, observer);
+    if (given !== undefined) return given;
+  }
+  observer.done(value);
+  return value;
+}
+
 /**
  * Observes a promise without deriving one for the caller, who keeps the original. This counts as handling a
  * rejection.
@@ -76,74 +97,4 @@ export function derive(promise: Promise<unknown>, observer: CallObserver, fresh:
 function watch(promise: Promise<unknown>, observer: CallObserver): void {
   const then = types.isPromise(promise) && !derivesLikewise(promise) ? NATIVE_THEN : promise.then;
   Reflect.apply(then, promise, [(value: unknown) => observer.done(value), (error: unknown) => observer.failed(error)]);
-}
-
-/** The prototype and `then` of native promises, whatever the program has replaced `Promise` with. */
-const NATIVE_PROMISE = Object.getPrototypeOf((async () => undefined)()) as object;
-const NATIVE_THEN = (NATIVE_PROMISE as Promise<unknown>).then;
-
-/**
- * Whether `then` returns a promise of the same kind: true for native promises, and subclasses that change neither
- * `then` nor the species.
- */
-function derivesLikewise(promise: Promise<unknown>): boolean {
-  const proto: unknown = Object.getPrototypeOf(promise);
-  // Zones and tracers patch `then` on the native prototype, which all promises then share.
-  if (proto === NATIVE_PROMISE) return !Object.hasOwn(promise, "then") && !Object.hasOwn(promise, "constructor");
-  const { constructor: made, then } = promise as { constructor: { [Symbol.species]?: unknown }; then: unknown };
-  const native = Object.getOwnPropertyDescriptor(promise, "constructor") === undefined && isNativeThen(then);
-  return native && made[Symbol.species] === made;
-}
-
-/** Whether this is the native `then` of this or another realm. */
-function isNativeThen(then: unknown): boolean {
-  return (
-    then === NATIVE_THEN ||
-    (typeof then === "function" && /^function then\(\) \{ \[native code\] \}$/.test(String(then)))
-  );
-}
-
-/**
- * Whether a thenable that is not a native promise is a promise nevertheless: made by the program's global `Promise`,
- * or by a class with the statics of one. Its `then` returns another such promise and has no side effects, unlike that
- * of a query builder, which would run the query.
- */
-function isPromiseOfProgram(thenable: object): boolean {
-  try {
-    if (types.isProxy(thenable) || Object.hasOwn(thenable, "then")) return false;
-    const made: unknown = (thenable as { constructor?: unknown }).constructor;
-    if (typeof made !== "function") return false;
-    const { resolve, reject, all } = made as unknown as Record<string, unknown>;
-    return made === Promise || [resolve, reject, all].every((each) => typeof each === "function");
-  } catch {
-    return false;
-  }
-}
-
-/**
- * Whether a native promise can be observed without running code of its class: at most it has additional fields or its
- * own `constructor`.
- */
-function runsNothing(promise: Promise<unknown>): boolean {
-  return Object.getPrototypeOf(promise) === NATIVE_PROMISE && !Object.hasOwn(promise, "then");
-}
-
-/**
- * Whether an object has enumerable fields that ordinary promises lack (async_hooks and some tracers add fields to
- * every promise). Cheaper than listing them.
- */
-function hasFields(object: object): boolean {
-  for (const key in object) if (Object.hasOwn(object, key) && !Object.hasOwn(marked(), key)) return true;
-  return false;
-}
-
-/** A fresh promise, with the fields that every promise has. */
-const marked = (): object => Promise.resolve().then(() => undefined);
-
-export function isThenable(value: object): boolean {
-  try {
-    return typeof (value as { then?: unknown }).then === "function";
-  } catch {
-    return false;
-  }
 }

@@ -2,7 +2,7 @@ import { types } from "node:util";
 import { soon } from "../../base/detached.js";
 import { scopes } from "../scope.js";
 import type { CallObserver } from "./call-observer.js";
-import { isThenable } from "./promises.js";
+import { isThenable } from "./promise-kinds.js";
 
 type AnyIterator = Iterator<unknown> & AsyncIterator<unknown>;
 

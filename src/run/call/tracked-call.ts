@@ -118,6 +118,10 @@ export class TrackedCall implements CallObserver, MetricSink {
     return this.#resolved?.nest === "root" ? undefined : runInForce(this.#scope);
   }
 
+  get keepsStreams(): boolean {
+    return this.#plan.artifacts.length > 0;
+  }
+
   isolate(): void {
     if (this.#joined && this.#scope) this.#scope = { ...this.#scope };
   }
@@ -247,6 +251,10 @@ export class TrackedCall implements CallObserver, MetricSink {
       where,
     );
     this.exhausted();
+  }
+
+  broken(what: string, error: unknown): void {
+    captureFailed(this.#host, `${this.#where}: ${what}`, error);
   }
 
   /** Calls a function of the user's other than the tracked one. `what` names it in the warning if it fails. */

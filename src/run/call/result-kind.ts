@@ -1,0 +1,26 @@
+/** A call that lasts as long as its result. Only the first of `done`, `fail` and `leave` counts. */
+export interface FollowedCall {
+  /** Calls `fn` in the call's run, and returns what it returns. */
+  enter<R>(fn: () => R): R;
+  /** Captures a value that the result has given, as one that a generator yields: each is a step. */
+  step(value: unknown): void;
+  /** Ends the call. `value`, if given, is captured as its result. */
+  done(value?: unknown): void;
+  /** Ends the call as if it had thrown. */
+  fail(error: unknown): void;
+  /** Ends the call because its result was left before its end: FINISHED, with tag `pulse.partial`. */
+  leave(): void;
+}
+
+/** A kind of results that are not complete when they are returned. */
+export interface ResultKind<T = unknown> {
+  /** For messages, such as `"knex"`. */
+  readonly name: string;
+  /** Whether a result is of this kind. Called with each object that a tracked call returns or resolves with. */
+  matches(result: object): boolean;
+  /**
+   * Follows a result: tells the call what comes of it. Returns what the caller gets, which should be the result itself;
+   * a result that is not iterated, awaited or read must not be so because of this.
+   */
+  follow(result: T, call: FollowedCall): T;
+}
