@@ -22,6 +22,7 @@ export function startRun(options: StartOptions = {}): Run {
   checkStartOptions(options);
   if (OFF) return forgettingRun(options);
   const { experiment, runName = "run", params, tags, nest = "child", runId, parentRunId, library = false } = options;
+  const { sample = 1, maxRunsPerSecond, ignore, aborted } = options;
   const unrecorded = options.parent && unrecordedBelow(options.parent);
   if (unrecorded) return unrecorded;
   const scope = options.parent ? below(options.parent) : scopes.get();
@@ -30,17 +31,20 @@ export function startRun(options: StartOptions = {}): Run {
   if (host.paused) return forgettingRun(options, paused());
   const apart = nest === "root" || runId !== undefined || parentRunId !== undefined;
   const parent = apart ? undefined : runInForce(scope);
+  const thins = sample < 1 || maxRunsPerSecond !== undefined || host.sample < 1;
   const run = openRun(host, {
     experiment,
     fallbackExperiment: undefined,
     name: runName,
     parent,
     place: options,
-    rules: options,
-    held: holdBack(host, { ...SAMPLED, ...options, params: [], tags: [] }, parent, [], {
-      once: true,
-      resumed: runId !== undefined,
-    }),
+    rules: ignore || aborted ? { ignore, aborted } : undefined,
+    held: thins
+      ? holdBack(host, { ...SAMPLED, ...options, params: [], tags: [] }, parent, [], {
+          once: true,
+          resumed: runId !== undefined,
+        })
+      : undefined,
   });
   if (parent === undefined && !apart) tagStart(run, scope);
   if (params) run.logParams(params);
@@ -48,5 +52,5 @@ export function startRun(options: StartOptions = {}): Run {
   return run;
 }
 
-/** What sampling and folding need to know of a run that no call opens. Its own params and tags are no method's. */
+/** What sampling and folding need to know of a plan, for a run without one. */
 const SAMPLED = { experiment: undefined, className: undefined, defaultName: "run", family: undefined };

@@ -217,11 +217,9 @@ function followed(iterator: AsyncIterator<unknown>, call: FollowedCall): AsyncIt
 }
 
 const KINDS: readonly ResultKind[] = [response, webStream, nodeStream, asyncIterable];
-/** Nothing of a plain object is looked at but whether it can be iterated. */
-const PLAIN: readonly ResultKind[] = [asyncIterable];
+const NONE: readonly ResultKind[] = [];
 
-/** The kinds that a result may be of without registration, the more special ones first. */
+/** The kinds that a result may be of without registration, the more special ones first. Most results are of none. */
 export function kindsFor(result: object): readonly ResultKind[] {
-  if (Array.isArray(result)) return [];
-  return Object.getPrototypeOf(result) === Object.prototype ? PLAIN : KINDS;
+  return Symbol.asyncIterator in result || "getReader" in result || "clone" in result ? KINDS : NONE;
 }
