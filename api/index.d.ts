@@ -241,7 +241,7 @@ declare const PROBLEMS: {
     };
     readonly LISTENER_FAILED: {
         readonly retry: false;
-        readonly todo: "Recording goes on; fix the function passed to tracker.on().";
+        readonly todo: "Recording goes on; fix the function passed to tracker.on(), onRunStart or onRunEnd.";
     };
     readonly NOTHING_FOUND: {
         readonly retry: false;
@@ -525,12 +525,23 @@ type TakenBy<M> = Loose<M> extends true ? unknown : M extends {
 } ? A1 | A2 | A3 | A4 | A5 | A6 | A7 | A8 : never;
 /** The arguments of a function, as passed to functions in the options. */
 export type ArgsOf<M> = Loose<M> extends true ? Untyped[] : TakenBy<M> extends infer A extends readonly Untyped[] ? A : Untyped[];
-/** What selectors see: the value of a promise, what a generator yields, anything else as it is. */
-type Seen<R> = Loose<R> extends true ? unknown : R extends AsyncIterator<infer Y, unknown, never> | Iterator<infer Y, unknown, never> ? Y : Awaited<R>;
+/** What selectors see: the value of a promise; of generators and streams, what they give. */
+type Seen<R> = Loose<R> extends true ? unknown : R extends unknown ? Streamed<Awaited<R>> : never;
+/** Of a generator what it yields, of a stream its chunks; emitters are only followed to their end. */
+type Streamed<T> = Loose<T> extends true ? T : T extends AnyIterator<infer Y> ? Y : T extends {
+    on(...args: never): unknown;
+} ? T : T extends AsyncIterable<infer Y> | ReadableStream<infer Y> ? Y : T;
+type AnyIterator<Y> = AsyncIterator<Y, unknown, never> | Iterator<Y, unknown, never>;
+/** What selectors of files see: streams are kept as they are. */
+type Kept<R> = Loose<R> extends true ? unknown : R extends AnyIterator<infer Y> ? Y : Awaited<R>;
 /** The result as passed to functions in the options; `any` if it is unknown, so that they can use it freely. */
 export type ResultSeen<R> = unknown extends Seen<R> ? Untyped : Seen<R>;
 /** The result, as above, of the decorated function. */
 export type ResultSeenOf<M> = ResultSeen<ResultOf<M>>;
+/** The result as passed to functions that choose files. */
+export type ResultKept<R> = unknown extends Kept<R> ? Untyped : Kept<R>;
+/** The result, as above, of the decorated function. */
+export type ResultKeptOf<M> = ResultKept<ResultOf<M>>;
 /**
  * A selector whose functions may declare their own parameter types. `Function` does not affect how the compiler infers
  * the others.
@@ -552,11 +563,11 @@ type ValueCheck<P, Step, T, From extends Source> = Loose<T> extends true ? true 
     NonNullable<T>
 ] extends [Scalar] ? Said<"number", BadPath<Step, T, "step">, never, T, From> : Said<"number", BadPath<P, NonNullable<T>, "metric">, BadPath<Step, NonNullable<T>, "step">, NonNullable<T>, From>;
 type Said<Wanted extends string, Bad, BadStep, T, From extends Source> = [Bad | BadStep] extends [never] ? true : [T] extends [Stream] ? Wrong<Unfollowed> : Misses<`this path leads to no ${Wanted} in ${From}`, Bad | BadStep, Found<T, Wanted extends "number" ? Scalar : Scalar | string>>;
-/** Something async iterable that is not its own iterator; it is passed on unchanged. */
+/** Something async iterable of which only the end is followed. */
 interface Stream {
     [Symbol.asyncIterator](): unknown;
 }
-type Unfollowed = "only generators are followed, not streams and other AsyncIterables: yield the values, and declare an AsyncGenerator";
+type Unfollowed = "of Node's streams and other emitters only the end is followed: yield the values, and declare an AsyncGenerator";
 /** Rejects types from which a bare decorator can take nothing. */
 type BareCheck<R> = Loose<R> extends true ? true : IsStream<NonNullable<Seen<R>>> extends true ? Wrong<Unfollowed> : true;
 type IsStream<T> = Loose<T> extends true ? false : [T] extends [Stream] ? true : false;
@@ -570,7 +581,7 @@ type FileContent = string | ArrayBufferView | ArrayBuffer | Blob | ReadableStrea
     readonly path: string;
 };
 /** Whether a method's return value can become a file of that name, or all paths of a record lead somewhere. */
-export type ArtifactCheck<S, M> = S extends string ? ContentCheck<S, Seen<ResultOf<M>>> : TagCheck<S, M>;
+export type ArtifactCheck<S, M> = S extends string ? ContentCheck<S, Kept<ResultOf<M>>> : [PathsOf<S>] extends [never] ? true : TagValueCheck<PathsOf<S>, Kept<ResultOf<M>>, "what the method returns">;
 type ContentCheck<File extends string, T> = Loose<T> extends true ? true : [Extract<T, FileContent>] extends [never] ? File extends `${string}.${"json" | "yaml" | "yml"}` ? [Extract<T, object>] extends [never] ? Wrong<"what the method returns is not the content of a file: an object, a string, bytes, a Blob, a stream or { path }"> : true : Wrong<"what the method returns is not the content of a file: a string, bytes, a Blob, a stream or { path } (an object for names that end in .json, .yaml or .yml)"> : true;
 /** Whether every index path of a selector leads to an argument of a function. */
 export type ParamCheck<S, M, Whose extends "method" | "function" = "method"> = [PathsOf<S>] extends [never] ? true : ArgumentCheck<PathsOf<S>, TakenBy<M>, Whose>;
@@ -727,14 +738,14 @@ export {};
 
 // client/client-options.d.ts
 import type { MlflowRun, TerminalStatus, ViewType } from "../base/entities.js";
-import type { PulseConfig } from "../config/options.js";
+import type { ConfigOptions } from "../config/options.js";
 import type { ArtifactInfo } from "../contracts/artifact-repository.js";
 import type { Run } from "../run/run.js";
 import type { Tracker } from "../tracker.js";
 /** A run: its id in the store, a run of this process, or one that was found. */
 export type RunRef = string | Run | Pick<MlflowRun, "runId">;
 /** Where a client reads from. */
-export interface ClientOptions extends Pick<PulseConfig, "auth" | "headers" | "tls" | "workspace"> {
+export interface ClientOptions extends Pick<ConfigOptions, "auth" | "headers" | "tls" | "workspace"> {
     /** As in `configure`. @default the default tracker's store; its configured URI if other options are given */
     readonly trackingUri?: string | undefined;
     /** Reads what this tracker stores, and flushes it before each read: one reads what one wrote. */
@@ -1109,7 +1120,7 @@ export interface ArtifactsOptions {
  * Settings of a tracker. The first source that sets a value wins: option at the call, decorator, `configure()`,
  * `pulse-mlflow.config.json`, MLflow's environment variables, default.
  */
-export interface PulseConfig {
+export interface ConfigOptions {
     /**
      * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, a folder of MLflow's file
      * store (`./mlruns`, any plain path, `file:…`), `memory:`, `null:`, or a scheme of `registerTrackingStore()`.
@@ -1785,7 +1796,7 @@ export {};
 
 // decorators/tracked-experiment.d.ts
 import type { Selector } from "../capture/selector.js";
-import { type PathOptions } from "../run/options.js";
+import type { PathOptions } from "../run/options.js";
 import type { ClassDecoratorToo, NamesExperiment, TrackedExperimentGoes } from "./types.js";
 /** `@TrackedExperiment` once its options are known. */
 export type ExperimentDecorator<Metrics, Params> = ClassDecoratorToo<TrackedExperimentGoes, NamesExperiment<Metrics, Params>>;
@@ -1817,7 +1828,7 @@ export {};
 
 // decorators/tracked-run.d.ts
 import type { Selector } from "../capture/selector.js";
-import { type PathOptions } from "../run/options.js";
+import type { PathOptions } from "../run/options.js";
 import type { Applied, MemberDecorator, OpensRuns, PublicClass, TrackedRunGoes } from "./types.js";
 /**
  * The decorator's own signatures come first, since the compiler also tries calls with fewer arguments when it applies
@@ -1969,7 +1980,10 @@ export { type ExperimentDecorator, TrackedExperiment } from "./decorators/tracke
 export { TrackedRun } from "./decorators/tracked-run.js";
 export { tracked } from "./run/call/tracked.js";
 export { bind, withRun } from "./run/call/with-run.js";
-export { currentRun, requireRun, startRun } from "./run/current.js";
+export { registerResultKind } from "./run/call/result-kinds.js";
+export type { FollowedCall, ResultKind } from "./run/call/result-kind.js";
+export { startRun } from "./run/call/start-run.js";
+export { currentRun, requireRun } from "./run/current.js";
 export type { Run } from "./run/run.js";
 export type { MetricOptions, MetricValue } from "./run/verbs/metric-value.js";
 export type { ArtifactBytes, ArtifactOptions } from "./run/data-verbs.js";
@@ -1984,8 +1998,10 @@ export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/sel
 export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
 export type { ArtifactSelector } from "./capture/artifacts.js";
 export type { Aggregate } from "./capture/aggregate.js";
-export type { CallOptions, CheckedOptions, ErrorClass, Nest, RunOptions, StartOptions } from "./run/options.js";
-export { configure, createTracker, defaultTracker, type FlushOptions, flush, logExperiment, shutdown, stats, type Tracker, type TrackerSettings, } from "./tracker.js";
+export type { ErrorClass } from "./run/errors/error-rules.js";
+export type { CallOptions, CheckedOptions, Nest, RunOptions, StartOptions } from "./run/options.js";
+export { configure, createTracker, defaultTracker, type FlushOptions, flush, type Installed, type PulseConfig, logExperiment, shutdown, stats, type Tracker, type TrackerSettings, } from "./tracker.js";
+export type { EndedRun, RunHooks } from "./run/hooks.js";
 export type { TrackerEvents } from "./base/events.js";
 export type { ExperimentLog, LoggedExperiment } from "./run/log-experiment.js";
 export { MlflowClient } from "./client/mlflow-client.js";
@@ -1993,7 +2009,7 @@ export type { ClientOptions, CreateExperimentOptions, DownloadArtifactsOptions, 
 export type { Results } from "./client/results.js";
 export type { Condition, KeyedText, NumberField, Order, RunColumn, RunFields, RunKeys, RunSearch, TextField, } from "./client/run-search.js";
 export type { MetricPoint, MetricSummary, MlflowExperiment, MlflowRun, RunStatus, ViewType } from "./base/entities.js";
-export type { ArtifactsOptions, Auth, Durability, OutboxOptions, OutsideRun, PulseConfig, S3Credentials, TlsOptions, } from "./config/options.js";
+export type { ArtifactsOptions, Auth, Durability, OutboxOptions, OutsideRun, S3Credentials, TlsOptions, } from "./config/options.js";
 export type { RunContext } from "./context/scope-storage.js";
 export type { Logger, Stats } from "./base/diagnostics.js";
 export type { Redactor } from "./base/text/redact.js";
@@ -2020,10 +2036,80 @@ export interface PlanPart {
     readonly parameter?: number;
 }
 
+// run/call/result-kind.d.ts
+/** A call that lasts as long as its result. Only the first of `done`, `fail` and `leave` counts. */
+export interface FollowedCall {
+    /** Calls `fn` in the call's run, and returns what it returns. */
+    enter<R>(fn: () => R): R;
+    /** Captures a value that the result has given, as one that a generator yields: each is a step. */
+    step(value: unknown): void;
+    /** Ends the call. `value`, if given, is captured as its result. */
+    done(value?: unknown): void;
+    /** Ends the call as if it had thrown. */
+    fail(error: unknown): void;
+    /** Ends the call because its result was left before its end: FINISHED, with tag `pulse.partial`. */
+    leave(): void;
+}
+/** A kind of results that are not complete when they are returned. */
+export interface ResultKind<T = unknown> {
+    /** For messages, such as `"knex"`. */
+    readonly name: string;
+    /** Whether a result is of this kind. Called with each object that a tracked call returns or resolves with. */
+    matches(result: object): boolean;
+    /**
+     * Follows a result: tells the call what comes of it. Returns what the caller gets, which should be the result itself;
+     * a result that is not iterated, awaited or read must not be so because of this.
+     */
+    follow(result: T, call: FollowedCall): T;
+}
+
+// run/call/result-kinds.d.ts
+import type { ResultKind } from "./result-kind.js";
+/**
+ * Registers a kind of results that tracked calls follow: the run of such a call ends when its result is complete, not
+ * when it is returned. Returns a function that takes it back. The kind registered last is asked first.
+ * @throws PulseError `INVALID_OPTION` naming what is wrong.
+ * @example
+ * ```ts
+ * // Query builders that run a query in `then`: the owner's `await` ends the run.
+ * interface Query extends PromiseLike<unknown> { toSQL(): unknown }
+ * const unregister = registerResultKind<Query>({
+ *   name: "knex",
+ *   matches: (result) => "toSQL" in result && "then" in result,
+ *   follow(query, call) {
+ *     const execute = query.then.bind(query);
+ *     query.then = (fulfilled, rejected) =>
+ *       call.enter(() => new Promise((resolve, reject) => execute(resolve, reject)))
+ *         .then((rows) => (call.done(rows), rows), (error) => { call.fail(error); throw error; })
+ *         .then(fulfilled, rejected);
+ *     return query;
+ *   },
+ * });
+ * unregister();
+ * ```
+ */
+export declare function registerResultKind<T = unknown>(kind: ResultKind<T>): () => void;
+
+// run/call/start-run.d.ts
+import type { StartOptions } from "../options.js";
+import type { Run } from "../run.js";
+/**
+ * Opens a run that you end yourself: with `run.end()`, or by leaving an `await using` block. It is a child of the run
+ * that is open here, if any. It does not become the current run for the code around it, and leaving the block by an
+ * error still ends it FINISHED; `withRun` does both.
+ * @throws PulseError `INVALID_OPTION` for an unknown option or a wrong value.
+ * @example
+ * ```ts
+ * await using run = startRun({ experiment: "Sweep", runName: "by hand" });
+ * run.logParam("lr", 0.1);
+ * ```
+ */
+export declare function startRun(options?: StartOptions): Run;
+
 // run/call/tracked.d.ts
 import type { ArgsOf, Checked, MetricCheck, ParamCheck, ResultSeenOf, SelectorFor } from "../../capture/check.js";
 import type { Selector, Untyped } from "../../capture/selector.js";
-import { type CheckedOptions } from "../options.js";
+import type { CheckedOptions } from "../options.js";
 import { type AnyFunction } from "./plan.js";
 /**
  * Returns a function that opens a run for each call, and otherwise behaves like the one given: same `this`,
@@ -2040,7 +2126,7 @@ export declare function tracked<F extends AnyFunction, const S extends SelectorF
 // run/call/with-run.d.ts
 import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../../capture/check.js";
 import type { Selector, Untyped } from "../../capture/selector.js";
-import { type WithRunOptions } from "../options.js";
+import type { WithRunOptions } from "../options.js";
 import type { Run } from "../run.js";
 import { type AnyFunction } from "./plan.js";
 /**
@@ -2066,20 +2152,7 @@ export declare function withRun<R, Known = Untyped, const S extends SelectorFor<
 export declare function bind<F extends AnyFunction>(fn: F): F;
 
 // run/current.d.ts
-import { type StartOptions } from "./options.js";
 import type { Run } from "./run.js";
-/**
- * Opens a run that you end yourself: with `run.end()`, or by leaving an `await using` block. It is a child of the run
- * that is open here, if any. It does not become the current run for the code around it, and leaving the block by an
- * error still ends it FINISHED; `withRun` does both.
- * @throws PulseError `INVALID_OPTION` for an unknown option or a wrong value.
- * @example
- * ```ts
- * await using run = startRun({ experiment: "Sweep", runName: "by hand" });
- * run.logParam("lr", 0.1);
- * ```
- */
-export declare function startRun(options?: StartOptions): Run;
 /**
  * Returns the current run, or undefined when no run is open here. A run that has ended is no longer current, except
  * in a function that was passed to `bind` inside it.
@@ -2200,6 +2273,10 @@ export declare abstract class DataVerbs {
     logFigure(figure: object | string, artifactFile: string): void;
 }
 
+// run/errors/error-rules.d.ts
+/** A class of errors, including one whose constructor is not public. */
+export type ErrorClass = abstract new (...args: any[]) => unknown;
+
 // run/files/chunks.d.ts
 /// <reference types="node" />
 /** A stream of bytes or text: a web stream, a Node stream, or anything that can be iterated with `for await`. */
@@ -2246,6 +2323,30 @@ export type ImageOptions = {
 /** A list of rows, or a record of columns; a record of single values is one row. */
 export type TableRows = readonly object[] | object;
 
+// run/hooks.d.ts
+import type { TerminalStatus } from "../base/entities.js";
+import type { Run } from "./run.js";
+/** Functions that a tracker calls at the beginning and end of each run. */
+export interface RunHooks {
+    /**
+     * Called with each run when it is opened, before anything is logged into it; also with those that sampling or folding
+     * may leave out. What it throws is a warning (`LISTENER_FAILED`), and runs that it opens itself have no hooks.
+     * @default none
+     */
+    readonly onRunStart?: ((run: Run) => unknown) | undefined;
+    /** Called with each run when it has ended. What is logged into it now is still recorded. @default none */
+    readonly onRunEnd?: ((run: Run, end: EndedRun) => unknown) | undefined;
+}
+/** How a run ended. */
+export interface EndedRun {
+    readonly status: TerminalStatus;
+    /** What was thrown, or given to `fail`, if that ended the run. */
+    readonly error?: unknown;
+    /** What the call returned, or its promise resolved with, if a call opened the run. */
+    readonly result?: unknown;
+    readonly endTime: Date;
+}
+
 // run/inputs.d.ts
 /** A dataset that a run uses. */
 export interface Dataset {
@@ -2271,6 +2372,51 @@ export interface InputOptions {
     readonly context?: string | undefined;
     /** Further tags of this use of the dataset. */
     readonly tags?: Readonly<Record<string, unknown>> | undefined;
+}
+
+// run/life-verbs.d.ts
+import { DataVerbs } from "./data-verbs.js";
+/** The methods of a run that concern it as a whole. (Base class of `Run`.) */
+export declare abstract class LifeVerbs extends DataVerbs {
+    /** Whether the run has ended. What is logged afterwards is still recorded, as in MLflow. */
+    abstract get ended(): boolean;
+    abstract end(status?: "FINISHED" | "FAILED" | "KILLED"): void;
+    abstract setTag(key: string, value: unknown): void;
+    /**
+     * Calls `fn` with this run as the current one, also for everything it starts. May be called several times, until the
+     * run has ended: code that is entered or goes on after that is outside of it. Does not end the run. Returns what
+     * `fn` returns.
+     * @throws what `fn` throws; PulseError `INVALID_OPTION` if `fn` is not a function.
+     * @example
+     * ```ts
+     * const run = startRun({ experiment: "Sweep", runName: "by events" });
+     * run.enter(() => currentRun()?.logMetric("loss", 0.42));
+     * run.end();
+     * ```
+     */
+    enter<R>(fn: () => R): R;
+    /**
+     * Ends the run because of an error, as if a call of it had thrown that error: FAILED, with the tags `error.type`,
+     * `error.message` and `error.stack`; KILLED for an abort; FINISHED if option `ignore` names the error. Only the first
+     * end counts.
+     * @example
+     * ```ts
+     * const run = startRun({ experiment: "Sweep", runName: "by events" });
+     * run.fail(new Error("no answer"));
+     * ```
+     */
+    fail(error?: unknown): void;
+    /**
+     * Gives the run another name, at most 250 characters: for work whose name is only known while it goes on. Sampling
+     * and folding go by the first name.
+     * @example
+     * ```ts
+     * const run = startRun({ experiment: "Sweep", runName: "request" });
+     * run.rename("GET /models/:id");
+     * run.end();
+     * ```
+     */
+    rename(name: string): void;
 }
 
 // run/log-experiment.d.ts
@@ -2314,13 +2460,12 @@ export interface MetricSchema {
 
 // run/options.d.ts
 import type { ArtifactSelector } from "../capture/artifacts.js";
-import type { ArgsOf, ResultSeen, ResultSeenOf, Unless, Wrong } from "../capture/check.js";
+import type { ArgsOf, ResultKept, ResultKeptOf, ResultSeen, ResultSeenOf, Unless, Wrong } from "../capture/check.js";
 import type { Selector, Untyped } from "../capture/selector.js";
+import type { ErrorClass } from "./errors/error-rules.js";
 import type { Run } from "./run.js";
 /** What a call does when a run is already open: open a child run, log into the open run, or open a root run. */
 export type Nest = "child" | "join" | "root";
-/** A class of errors, including one whose constructor is not public. */
-export type ErrorClass = abstract new (...args: any[]) => unknown;
 /** Values of option `params`. */
 type RunParams<Path extends string, Args> = Readonly<Record<string, unknown>> | readonly Path[] | Told<[args: Args], Readonly<Record<string, unknown>>>;
 /** Options of `withRun` and `startRun` that choose the run. `runId`, `parentRunId` and `parent` exclude each other. */
@@ -2355,7 +2500,7 @@ type Told<Parameters extends readonly unknown[], Returned> = {
     told(...parameters: Parameters): Returned;
 }["told"];
 /** Option names that are wrong here; the compiler suggests the right ones. */
-interface Misnamed {
+export interface Misnamed {
     /** @deprecated Write `runName`. */
     readonly name?: Wrong<"a run is named by runName, an experiment by experiment"> | undefined;
 }
@@ -2408,6 +2553,13 @@ interface PathlessOptions<Result, Args> extends Misnamed {
      * `pulse.ignored_error`; the error is still thrown.
      */
     readonly ignore?: readonly (ErrorClass | string)[] | Told<[error: Untyped, args: Args], boolean> | undefined;
+    /**
+     * Decides whether an error means that the call was aborted, so that the run ends KILLED. Asked about errors that are
+     * not known as aborts: an `AbortError` (also as a cause), an `APIUserAbortError`, and any error while an
+     * `AbortSignal` among the arguments (also as `signal` or `abortSignal` of one) is aborted. A `TimeoutError` is a
+     * failure.
+     */
+    readonly aborted?: Told<[error: Untyped, args: Args], boolean> | undefined;
     /** Calls for which this returns false are not tracked at all. @default every call */
     readonly when?: Told<[args: Args], boolean> | undefined;
     /**
@@ -2454,7 +2606,7 @@ export interface PathOptions<Metrics, Param extends string> extends PathlessOpti
 /** Options of `tracked`, typed with the function's result and arguments. */
 interface FunctionOptions<F, Metrics, Param extends string, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
     /** Files to log from the function's result, as with `@LogArtifact`. @default none */
-    readonly artifacts?: ArtifactSelector<ResultSeenOf<F>, Args> | undefined;
+    readonly artifacts?: ArtifactSelector<ResultKeptOf<F>, Args> | undefined;
     /** Metrics to log from the function's result, as with `@LogMetric`. @default none */
     readonly metrics?: Metrics | undefined;
     /** Fixed params, the arguments to log (names, or index paths such as `"1.lr"`), or a function. */
@@ -2462,7 +2614,7 @@ interface FunctionOptions<F, Metrics, Param extends string, Args> extends Pathle
 }
 /** The same options when a path is wrong: the type of the option describes the mistake. */
 interface WrongFunctionOptions<F, BadMetric, BadParam, Args> extends PathlessOptions<ResultSeenOf<F>, Args> {
-    readonly artifacts?: ArtifactSelector<ResultSeenOf<F>, Args> | undefined;
+    readonly artifacts?: ArtifactSelector<ResultKeptOf<F>, Args> | undefined;
     readonly metrics?: Unless<BadMetric, Untyped>;
     readonly params?: Unless<BadParam, Untyped>;
 }
@@ -2477,7 +2629,7 @@ export type CheckedOptions<F, Metrics, Param extends string, BadMetric, BadParam
  */
 interface BlockOptions<Result, Metrics> extends PathlessOptions<ResultSeen<Result>, Untyped>, RunPlace {
     /** Files to log from the function's result, as with `@LogArtifact`. @default none */
-    readonly artifacts?: ArtifactSelector<ResultSeen<Result>> | undefined;
+    readonly artifacts?: ArtifactSelector<ResultKept<Result>> | undefined;
     /** Metrics to log from the function's result, as with `@LogMetric`. @default none */
     readonly metrics?: Metrics | undefined;
     /** Fixed params, or a function. */
@@ -2502,6 +2654,17 @@ export interface StartOptions extends RunPlace, Misnamed {
      * The share of runs that are recorded, from 0 to 1. Runs that end FAILED or KILLED are always recorded. @default 1
      */
     readonly sample?: number | undefined;
+    /**
+     * The number of runs per second, with the same `foldKey`, that are recorded. Further ones are folded into one run
+     * `<foldKey> (folded)`, as calls are: see the option of the decorators. @default no limit
+     */
+    readonly maxRunsPerSecond?: number | undefined;
+    /** What `maxRunsPerSecond` counts, which also names the folded run. @default the run's name at its start */
+    readonly foldKey?: string | undefined;
+    /** Errors given to `fail` that are not failures; see the option of the decorators. */
+    readonly ignore?: readonly (ErrorClass | string)[] | ((error: Untyped) => boolean) | undefined;
+    /** Whether an error given to `fail` means that the work was aborted; see the option of the decorators. */
+    readonly aborted?: ((error: Untyped) => boolean) | undefined;
     /** Whether this code belongs to a library; see the option of the decorators. @default false */
     readonly library?: boolean | undefined;
 }
@@ -2509,13 +2672,13 @@ export {};
 
 // run/run.d.ts
 /// <reference lib="esnext.disposable" preserve="true" />
-import { DataVerbs } from "./data-verbs.js";
+import { LifeVerbs } from "./life-verbs.js";
 import type { MetricOptions, MetricValue } from "./verbs/metric-value.js";
 /**
  * A handle of one MLflow run. It is usable at once: its id is assigned here, before any store has seen the run. Its
  * methods only record and return; delivery happens in the background.
  */
-export declare class Run extends DataVerbs {
+export declare class Run extends LifeVerbs {
     /** The run's id, 32 hex digits. In an embedded store it is also the id MLflow shows. */
     readonly id: string;
     /**
@@ -2610,9 +2773,10 @@ export declare function registerTrackingStore(scheme: string, make: StoreMaker):
 // tracker.d.ts
 import { type Stats } from "./base/diagnostics.js";
 import type { TrackerEvents } from "./base/events.js";
-import { type PulseConfig } from "./config/options.js";
+import { type ConfigOptions } from "./config/options.js";
 import { type tracked } from "./run/call/tracked.js";
 import { type withRun } from "./run/call/with-run.js";
+import type { RunHooks } from "./run/hooks.js";
 import { type ExperimentLog, type LoggedExperiment } from "./run/log-experiment.js";
 import type { StartOptions } from "./run/options.js";
 import type { Run } from "./run/run.js";
@@ -2626,6 +2790,20 @@ export interface Tracker {
     tracked: typeof tracked;
     /** Calls `fn`. Inside it, decorated calls and all functions use this tracker, and no run is open at first. */
     run<R>(fn: () => R): R;
+    /**
+     * Makes this tracker the default one for a while, wherever code runs: also in sockets, timers and a framework's own
+     * code, which `run` may not reach. Meant for tests. `configure` has its effect afterwards, and `shutdown` ends the
+     * open runs but not this tracker. Of several installed trackers the last one counts.
+     * @example
+     * ```ts
+     * const tracker = createTracker({ trackingUri: "memory:" });
+     * const installed = tracker.install(); // or: using _ = tracker.install();
+     * withRun({ experiment: "Sweep" }, (run) => run.logMetric("loss", 0.42));
+     * installed.uninstall();
+     * tracker.stats().metrics; // 1
+     * ```
+     */
+    install(): Installed;
     /** Resolves when everything recorded so far is stored, or the store has accepted nothing for `exitTimeoutMs`. */
     flush(options?: FlushOptions): Promise<void>;
     /** Ends open runs, flushes and closes the store. What is recorded afterwards is dropped and counted. Idempotent. */
@@ -2662,6 +2840,17 @@ export interface Tracker {
      * ```
      */
     on<E extends keyof TrackerEvents>(event: E, listener: (event: TrackerEvents[E]) => unknown): () => void;
+}
+/** What makes a tracker the default one, until it is uninstalled. */
+export interface Installed extends Disposable {
+    /** Makes the default tracker what it was, or what it was configured to be since. Idempotent. */
+    uninstall(): void;
+}
+/**
+ * Settings of a tracker. The first source that sets a value wins: option at the call, decorator, `configure()`,
+ * `pulse-mlflow.config.json`, MLflow's environment variables, default.
+ */
+export interface PulseConfig extends ConfigOptions, RunHooks {
 }
 /** Settings that can be changed while the program runs. */
 export interface TrackerSettings {

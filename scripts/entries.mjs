@@ -33,6 +33,7 @@ export const ENTRIES = [
       "flush",
       "logExperiment",
       "registerArtifactRepository",
+      "registerResultKind",
       "registerTrackingStore",
       "requireRun",
       "shutdown",

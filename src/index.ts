@@ -40,7 +40,7 @@ export type { LogMetricOptions, Selector, SelectorFunction } from "./capture/sel
 export type { ArgumentFunction, ParamSelector } from "./capture/params.js";
 export type { ArtifactSelector } from "./capture/artifacts.js";
 export type { Aggregate } from "./capture/aggregate.js";
-export type { ErrorClass } from "./run/errors/status.js";
+export type { ErrorClass } from "./run/errors/error-rules.js";
 export type { CallOptions, CheckedOptions, Nest, RunOptions, StartOptions } from "./run/options.js";
 
 // Trackers: the default one, your own, and one whole run at once

@@ -104,7 +104,7 @@ export interface Installed extends Disposable {
  * Settings of a tracker. The first source that sets a value wins: option at the call, decorator, `configure()`,
  * `pulse-mlflow.config.json`, MLflow's environment variables, default.
  */
-export interface PulseConfig extends Omit<ConfigOptions, keyof RunHooks>, RunHooks {}
+export interface PulseConfig extends ConfigOptions, RunHooks {}
 
 /** Settings that can be changed while the program runs. */
 export interface TrackerSettings {

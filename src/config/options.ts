@@ -93,19 +93,20 @@ export interface ArtifactsOptions {
   readonly credentials?: (() => S3Credentials | Promise<S3Credentials>) | undefined;
 }
 
-/**
- * @internal Functions called at the beginning and end of each run. The configuration does not know what a run is.
- */
+/** @internal Functions called at the beginning and end of each run. The configuration does not know what a run is. */
 export interface Hooks {
   readonly onRunStart?: ((run: never) => unknown) | undefined;
   readonly onRunEnd?: ((run: never, end: never) => unknown) | undefined;
 }
 
+/** @internal Settings of a tracker, whole. */
+export interface GivenConfig extends ConfigOptions, Hooks {}
+
 /**
- * @internal Settings of a tracker. The first source that sets a value wins: option at the call, decorator, `configure()`,
+ * Settings of a tracker. The first source that sets a value wins: option at the call, decorator, `configure()`,
  * `pulse-mlflow.config.json`, MLflow's environment variables, default.
  */
-export interface ConfigOptions extends Hooks {
+export interface ConfigOptions {
   /**
    * Where runs go: `http(s)://host:port`, `sqlite:///relative.db`, `sqlite:////absolute.db`, a folder of MLflow's file
    * store (`./mlruns`, any plain path, `file:…`), `memory:`, `null:`, or a scheme of `registerTrackingStore()`.
@@ -296,7 +297,7 @@ function oddOutbox(value: unknown): string | undefined {
   return odd && `${odd[0]}: ${shownValue(odd[1])}`;
 }
 
-const CHECKS: Record<keyof ConfigOptions, Check> = {
+const CHECKS: Record<keyof GivenConfig, Check> = {
   trackingUri: TEXT,
   experiment: TEXT,
   store: [
@@ -365,13 +366,13 @@ export function checkConfig(
   config: unknown,
   source: string,
   without: Readonly<Record<string, string>> = {},
-): asserts config is ConfigOptions {
+): asserts config is GivenConfig {
   const odd = isRecord(config) ? Object.entries(without).find(([name]) => config[name] !== undefined) : undefined;
   if (odd !== undefined)
     throw new PulseError("INVALID_CONFIG", `${source}: there is no option ${JSON.stringify(odd[0])} here: ${odd[1]}.`);
   const checks = Object.fromEntries(Object.entries(CHECKS).filter(([name]) => !Object.hasOwn(without, name)));
   checkOptions(source, config, checks, { code: "INVALID_CONFIG" });
-  const { store, trackingUri } = config as ConfigOptions;
+  const { store, trackingUri } = config as GivenConfig;
   if (store !== undefined && trackingUri !== undefined)
     throw new PulseError("INVALID_CONFIG", `${source}: store and trackingUri exclude each other; give one of them.`);
 }

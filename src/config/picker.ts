@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { holdsExperiments, isThere, workingFolder } from "../base/folders.js";
-import type { ConfigOptions } from "./options.js";
+import type { GivenConfig } from "./options.js";
 
 /** @internal The configuration file, read once from the working folder. */
 export const CONFIG_FILE = "pulse-mlflow.config.json";
@@ -33,15 +33,15 @@ export function originOf(uri: string | undefined): string | undefined {
 export class Picker {
   readonly env: NodeJS.ProcessEnv;
   readonly origins: Record<string, string> = {};
-  readonly #given: ConfigOptions;
-  readonly #stored: ConfigOptions;
+  readonly #given: GivenConfig;
+  readonly #stored: GivenConfig;
 
   /** The tracking URI in use. */
   readonly trackingUri: string;
   /** The tracking URI without that of a single call. For a given store, its address, if it has one. */
   readonly #ownUri: string;
 
-  constructor(given: ConfigOptions, stored: ConfigOptions, env: NodeJS.ProcessEnv, callUri?: string) {
+  constructor(given: GivenConfig, stored: GivenConfig, env: NodeJS.ProcessEnv, callUri?: string) {
     this.#given = given;
     this.#stored = stored;
     this.env = env;
@@ -69,7 +69,7 @@ export class Picker {
   }
 
   /** Returns credentials from the options, else the file, if they may be sent to the tracking URI in use. */
-  secret<K extends "auth" | "headers" | "tls">(name: K): ConfigOptions[K] {
+  secret<K extends "auth" | "headers" | "tls">(name: K): GivenConfig[K] {
     if (this.#given[name] !== undefined && this.maySend("options")) return this.#from(name, this.#given[name], BY_CODE);
     if (this.#stored[name] !== undefined && this.maySend("file"))
       return this.#from(name, this.#stored[name], CONFIG_FILE);
@@ -77,21 +77,21 @@ export class Picker {
   }
 
   /** Returns a setting from the options, else the file, else (for strings) the environment. */
-  maybe<K extends keyof ConfigOptions>(
+  maybe<K extends keyof GivenConfig>(
     name: K,
-    variable?: ConfigOptions[K] extends string | undefined ? string : never,
-  ): ConfigOptions[K] {
+    variable?: GivenConfig[K] extends string | undefined ? string : never,
+  ): GivenConfig[K] {
     if (this.#given[name] !== undefined) return this.#from(name, this.#given[name], BY_CODE);
     if (this.#stored[name] !== undefined) return this.#from(name, this.#stored[name], CONFIG_FILE);
-    return (variable === undefined ? undefined : this.environment(name, variable)) as ConfigOptions[K];
+    return (variable === undefined ? undefined : this.environment(name, variable)) as GivenConfig[K];
   }
 
   /** Like `maybe`, with a default. */
-  value<K extends keyof ConfigOptions>(
+  value<K extends keyof GivenConfig>(
     name: K,
-    fallback: NonNullable<ConfigOptions[K]>,
-    variable?: ConfigOptions[K] extends string | undefined ? string : never,
-  ): NonNullable<ConfigOptions[K]> {
+    fallback: NonNullable<GivenConfig[K]>,
+    variable?: GivenConfig[K] extends string | undefined ? string : never,
+  ): NonNullable<GivenConfig[K]> {
     return this.maybe(name, variable) ?? fallback;
   }
 

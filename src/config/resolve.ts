@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ExperimentRef } from "../base/entities.js";
 import { messageOf, PulseError } from "../base/errors.js";
 import { absolutePath, isThere, workingFolder } from "../base/folders.js";
-import { type ArtifactsOptions, type ConfigOptions, checkConfig, type Durability, type Hooks } from "./options.js";
+import { type ArtifactsOptions, checkConfig, type Durability, type GivenConfig, type Hooks } from "./options.js";
 import { CONFIG_FILE, Picker } from "./picker.js";
 import { type ServerSettings, serverSettings } from "./server.js";
 
@@ -11,7 +11,7 @@ import { type ServerSettings, serverSettings } from "./server.js";
 export interface ResolvedConfig {
   readonly trackingUri: string;
   /** The store to use instead of a tracking URI. */
-  readonly store: ConfigOptions["store"];
+  readonly store: GivenConfig["store"];
   /** Undefined if none was named: tracked classes then use their name, everything else "Default". */
   readonly experiment: ExperimentRef | undefined;
   /** The run that the first top-level run of the process resumes. */
@@ -28,12 +28,12 @@ export interface ResolvedConfig {
   readonly outboxLimits: { readonly maxTotalBytes: number; readonly maxAgeMs: number };
   readonly exitTimeoutMs: number;
   readonly maxPendingBytes: number;
-  readonly redact: ConfigOptions["redact"];
+  readonly redact: GivenConfig["redact"];
   readonly sample: number;
   readonly strict: boolean;
-  readonly logger: ConfigOptions["logger"];
+  readonly logger: GivenConfig["logger"];
   readonly hooks: Hooks;
-  readonly outsideRun: NonNullable<ConfigOptions["outsideRun"]>;
+  readonly outsideRun: NonNullable<GivenConfig["outsideRun"]>;
   /** Where each value comes from, in words; values without an entry are defaults. */
   readonly origins: Readonly<Record<string, string>>;
 }
@@ -85,7 +85,7 @@ export const NOTHING_CONFIGURED: ResolvedConfig = {
   origins: {},
 };
 
-let file: { readonly path: string; readonly config: ConfigOptions } | undefined;
+let file: { readonly path: string; readonly config: GivenConfig } | undefined;
 
 /**
  * Resolves a configuration: the given options, then `pulse-mlflow.config.json` in the working folder (read once), then
@@ -94,9 +94,9 @@ let file: { readonly path: string; readonly config: ConfigOptions } | undefined;
  * @throws PulseError `INVALID_CONFIG` if the file or an environment variable is invalid.
  */
 export function resolveConfig(
-  given: ConfigOptions = {},
+  given: GivenConfig = {},
   env: NodeJS.ProcessEnv = process.env,
-  stored?: ConfigOptions,
+  stored?: GivenConfig,
   callUri?: string,
 ): ResolvedConfig {
   const pick = new Picker(given, stored ?? readConfigFile(workingFolder()), env, callUri);
@@ -150,7 +150,7 @@ export function hasConfigFile(): boolean {
   return folder !== undefined && isThere(join(folder, CONFIG_FILE));
 }
 
-function readConfigFile(folder: string | undefined): ConfigOptions {
+function readConfigFile(folder: string | undefined): GivenConfig {
   if (folder === undefined) return {};
   const path = join(folder, CONFIG_FILE);
   if (file?.path === path) return file.config;

@@ -1,7 +1,8 @@
 import { LIMITS } from "../base/text/limits.js";
 import { needFunction, shownValue } from "../base/wrong-input.js";
 import { DataVerbs } from "./data-verbs.js";
-import { type ErrorRules, endWithError } from "./errors/status.js";
+import type { ErrorRules } from "./errors/error-rules.js";
+import { endWithError } from "./errors/status.js";
 import { scopeCarrier } from "./scope-carrier.js";
 import { limited } from "./verbs/names.js";
 import type { RunHost } from "./verbs/run-host.js";

@@ -4,7 +4,7 @@ import { sanitizeKey } from "../base/text/keys.js";
 import { LIMITS } from "../base/text/limits.js";
 import { shortText } from "../base/text/value-text.js";
 import { type DeferredRuns, recordOnlyIfFailed } from "../recorder/buffer/deferred-runs.js";
-import type { ErrorRules } from "./errors/status.js";
+import type { ErrorRules } from "./errors/error-rules.js";
 import { madeUpName } from "./made-up-name.js";
 import { tagsOf } from "./metrics/schema.js";
 import type { RunPlace } from "./options.js";

@@ -1,7 +1,7 @@
 import type { ArtifactSelector } from "../capture/artifacts.js";
 import type { ArgsOf, ResultKept, ResultKeptOf, ResultSeen, ResultSeenOf, Unless, Wrong } from "../capture/check.js";
 import type { Selector, Untyped } from "../capture/selector.js";
-import type { ErrorClass } from "./errors/status.js";
+import type { ErrorClass } from "./errors/error-rules.js";
 import type { Run } from "./run.js";
 
 /** What a call does when a run is already open: open a child run, log into the open run, or open a root run. */

@@ -14,7 +14,7 @@ import type { RunBuffer, RunWatcher } from "../recorder/buffer/run-buffer.js";
 import type { UnfinishedEnd } from "../recorder/buffer/unfinished-end.js";
 import { conflictTag } from "../recorder/changes/param-conflict.js";
 import { awaitedId } from "./awaited-id.js";
-import type { ErrorRules } from "./errors/status.js";
+import type { ErrorRules } from "./errors/error-rules.js";
 import { keepLongText, longTextFile } from "./files/long-text.js";
 import { LifeVerbs } from "./life-verbs.js";
 import { type Keyed, MendedKeys } from "./metrics/mended-keys.js";

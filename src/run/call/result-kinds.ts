@@ -16,16 +16,16 @@ const registered: ResultKind[] = shared("result kinds", () => []);
  * @example
  * ```ts
  * // Query builders that run a query in `then`: the owner's `await` ends the run.
- * interface Query { toSQL(): unknown; then(...args: unknown[]): unknown }
+ * interface Query extends PromiseLike<unknown> { toSQL(): unknown }
  * const unregister = registerResultKind<Query>({
  *   name: "knex",
  *   matches: (result) => "toSQL" in result && "then" in result,
  *   follow(query, call) {
- *     const { then } = query;
- *     query.then = (...args) =>
- *       call.enter(() => new Promise((ok, no) => then.call(query, ok, no)))
+ *     const execute = query.then.bind(query);
+ *     query.then = (fulfilled, rejected) =>
+ *       call.enter(() => new Promise((resolve, reject) => execute(resolve, reject)))
  *         .then((rows) => (call.done(rows), rows), (error) => { call.fail(error); throw error; })
- *         .then(...(args as []));
+ *         .then(fulfilled, rejected);
  *     return query;
  *   },
  * });
@@ -88,7 +88,7 @@ class Following implements FollowedCall {
 }
 
 /**
- * Follows a result of a registered or built-in kind. Returns what the caller gets, or undefined if the result is of no
+ * @internal Follows a result of a registered or built-in kind. Returns what the caller gets, or undefined if the result is of no
  * such kind.
  */
 export function follow(result: object, observer: CallObserver): object | undefined {

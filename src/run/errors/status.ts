@@ -8,6 +8,7 @@ import { keepLongText, longTextFile } from "../files/long-text.js";
 import { callUser } from "../verbs/call-user.js";
 import type { RunHost } from "../verbs/run-host.js";
 import { type Place, redactedText } from "../verbs/values.js";
+import type { Asked, ErrorClass, ErrorRules } from "./error-rules.js";
 import { failedHere, readStack, storedStack } from "./stack.js";
 
 const STACK_CHARACTERS = 4_000;
@@ -16,18 +17,6 @@ const MESSAGE_CHARACTERS = 1_000;
 const MAX_DESCRIBED = 5;
 /** The number of arguments searched for an aborted signal. */
 const MAX_ARGUMENTS = 100;
-
-/** A class of errors, including one whose constructor is not public. */
-// biome-ignore lint/suspicious/noExplicitAny: whatever its constructor takes
-export type ErrorClass = abstract new (...args: any[]) => unknown;
-
-/** @internal What a run's options say of errors. */
-export interface ErrorRules {
-  readonly ignore?: readonly (ErrorClass | string)[] | Asked | undefined;
-  readonly aborted?: Asked | undefined;
-}
-
-type Asked = (error: never, args: never) => unknown;
 
 /** A run that an error ends. */
 interface FailingRun extends Place {
