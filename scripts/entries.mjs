@@ -56,6 +56,36 @@ export const ENTRIES = [
     names: ["mlflowJsStore", "mlflowNpmStore"],
   },
   {
+    subpath: "./http",
+    source: "integrations/http/node",
+    budgetKb: 150,
+    names: ["trackRequests"],
+  },
+  {
+    subpath: "./express",
+    source: "integrations/http/express",
+    budgetKb: 150,
+    names: ["trackErrors", "trackRequests"],
+  },
+  {
+    subpath: "./fastify",
+    source: "integrations/http/fastify",
+    budgetKb: 150,
+    names: ["trackRequests"],
+  },
+  {
+    subpath: "./koa",
+    source: "integrations/http/koa",
+    budgetKb: 150,
+    names: ["trackRequests"],
+  },
+  {
+    subpath: "./hono",
+    source: "integrations/http/hono",
+    budgetKb: 150,
+    names: ["trackRequests"],
+  },
+  {
     subpath: "./testing",
     source: "testing/index",
     budgetKb: 155,

@@ -98,6 +98,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ["base", "contracts", "inner"],
   testing: ["base", "contracts", "index.ts", "inner"],
   integrations: ["base", "index.ts"],
+  "integrations/http": ["base", "index.ts"],
   "integrations/mlflow-js": ["base", "http", "index.ts", "stores/http"],
 };
 
