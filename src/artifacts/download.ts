@@ -4,6 +4,7 @@ import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { addAbortSignal } from "node:stream";
 import { throwIfAborted } from "../base/aborts.js";
+import { keepAlive } from "../base/detached.js";
 import { messageOf, PulseError } from "../base/errors.js";
 import { makeFolder } from "../base/folders.js";
 import { shared } from "../base/shared-state.js";
@@ -12,9 +13,6 @@ import { DownloadJournal, NO_LINKS } from "./download-journal.js";
 import { isInside, leadsOut } from "./inside-folder.js";
 import { parted } from "./paths.js";
 import { walk } from "./walk.js";
-
-/** Interval of a timer that keeps the process alive during a download. */
-const HOLD_MS = 60_000;
 
 /** Options of a download. */
 export interface DownloadOptions {
@@ -61,22 +59,21 @@ export async function download(
   target: string,
   options: DownloadOptions = {},
 ): Promise<string> {
-  const hold = setInterval(() => {}, HOLD_MS);
-  try {
-    throwIfAborted(options.signal);
-    const job = new Download(repository, resolve(target), options);
-    const { folder } = parted(path);
-    const entry = path === "" ? undefined : (await repository.list(folder)).find((each) => each.path === path);
-    if (entry !== undefined && !entry.isDir) await job.file(entry);
-    else if (path === "" || entry !== undefined) await job.folder(path);
-    else throw new PulseError("ARTIFACT_NOT_FOUND", `There is no ${path} in ${repository.uri}.`);
-    return job.place(path);
-  } catch (error) {
-    throwIfAborted(options.signal);
-    throw error;
-  } finally {
-    clearInterval(hold);
-  }
+  return keepAlive(async () => {
+    try {
+      throwIfAborted(options.signal);
+      const job = new Download(repository, resolve(target), options);
+      const { folder } = parted(path);
+      const entry = path === "" ? undefined : (await repository.list(folder)).find((each) => each.path === path);
+      if (entry !== undefined && !entry.isDir) await job.file(entry);
+      else if (path === "" || entry !== undefined) await job.folder(path);
+      else throw new PulseError("ARTIFACT_NOT_FOUND", `There is no ${path} in ${repository.uri}.`);
+      return job.place(path);
+    } catch (error) {
+      throwIfAborted(options.signal);
+      throw error;
+    }
+  });
 }
 
 class Download {
@@ -148,6 +145,7 @@ class Download {
 
   async #fetch(entry: ArtifactInfo, place: string, temporary: string): Promise<void> {
     const { signal, onProgress } = this.#options;
+    let told: { readonly error: unknown } | undefined;
     const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | NO_LINKS;
     const handle = await open(temporary, flags).catch((error: unknown) => this.#unwritable(place, error));
     let bytes = 0;
@@ -177,13 +175,18 @@ class Download {
           if (chunk.length === 0) continue;
           await handle.appendFile(chunk).catch((error: unknown) => this.#unwritable(place, error));
           bytes += chunk.length;
-          onProgress?.(entry, bytes, chunk.length);
+          try {
+            onProgress?.(entry, bytes, chunk.length);
+          } catch (error) {
+            told = { error };
+            throw error;
+          }
           if (entry.size !== undefined && bytes > entry.size) break;
         }
       } while (isOther);
       written = (await handle.stat()).size;
     } catch (error) {
-      if (error instanceof PulseError || signal?.aborted) throw error;
+      if (error instanceof PulseError || signal?.aborted || told !== undefined) throw error;
       throw new PulseError("STORE_UNAVAILABLE", `${entry.path} has ended early: ${messageOf(error)}.`, error);
     } finally {
       await handle.close();
@@ -225,7 +228,7 @@ class Download {
 const underWay: Set<string> = shared("downloads", () => new Set<string>());
 
 const alsoWritten = (place: string): PulseError =>
-  new PulseError("NOT_WRITABLE", `${place} is also being written by another download.`);
+  new PulseError("REJECTED", `${place} is being written by another download; wait for that one.`);
 
 /** How many bytes are compared with the repository before resuming a file. */
 const COMPARED = 64 * 1024;

@@ -10,14 +10,6 @@ const ADVICE: Readonly<Partial<Record<PulseErrorCode, string>>> = {
 /** A problem with an object store: uses the same codes, with advice that fits. */
 export class ObjectStoreError extends PulseError {
   constructor(code: PulseErrorCode, detail: string, cause?: unknown) {
-    super(code, detail, cause);
-    const [usual, own] = [super.todo, this.todo];
-    if (usual === own) return;
-    this.message = this.message.replace(usual, own);
-    if (this.stack !== undefined) this.stack = this.stack.replace(usual, own);
-  }
-
-  override get todo(): string {
-    return ADVICE[this.code] ?? super.todo;
+    super(code, detail, cause, ADVICE[code]);
   }
 }

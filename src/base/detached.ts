@@ -3,7 +3,7 @@ import timers from "node:timers";
 
 // Node's own timers, captured at load time: neither the browser timers of a test environment nor a test's fake timers
 // may stop delivery.
-const { setImmediate, setTimeout } = timers;
+const { clearTimeout, setImmediate, setTimeout } = timers;
 
 /**
  * The async context at load time. Everything that outlives a call is created in it. Otherwise it would keep the
@@ -22,6 +22,19 @@ export function detached<R>(fn: () => R): R {
 /** Sets a timer outside any call's async context. */
 export function later(fn: () => void, ms: number): NodeJS.Timeout {
   return outside.runInAsyncScope(setTimeout as (fn: () => void, ms: number) => NodeJS.Timeout, undefined, fn, ms);
+}
+
+/** The longest delay a Node timer supports. */
+const FOREVER_MS = 2 ** 31 - 1;
+
+/** Keeps the process alive until the work is done; our sockets do not, since recording must not. */
+export async function keepAlive<R>(work: () => Promise<R>): Promise<R> {
+  const timer = later(() => undefined, FOREVER_MS);
+  try {
+    return await work();
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**

@@ -13,6 +13,11 @@ const PROBLEMS = {
     todo: 'Use http(s)://host:port, sqlite:///relative.db, sqlite:////absolute.db, a folder such as ./mlruns or another form of docs/configuration.md, or register a scheme of your own before the first run (for commands: NODE_OPTIONS="--import ./my-store.js").',
   },
   WRONG_TARGET: { retry: false, todo: "" },
+  STORE_NOT_FOUND: {
+    retry: false,
+    todo: "Check the tracking URI; a store that does not exist yet is made when something is recorded.",
+  },
+  UNSUPPORTED: { retry: false, todo: "" },
   NO_ACTIVE_RUN: {
     retry: false,
     todo: "Call it inside a tracked method, tracked() or withRun(), or use currentRun() and test for undefined.",
@@ -163,10 +168,15 @@ const BRAND = Symbol.for("pulse-mlflow/error");
 export class PulseError extends Error {
   override readonly name: string = "PulseError";
   readonly code: PulseErrorCode;
+  /** @internal The advice at the end of the message. */
+  readonly todo: string;
 
-  constructor(code: PulseErrorCode, detail: string, cause?: unknown) {
+  constructor(code: PulseErrorCode, detail: string, cause?: unknown);
+  /** @internal `advice`: instead of the code's. */
+  constructor(code: PulseErrorCode, detail: string, cause: unknown, advice: string | undefined);
+  constructor(code: PulseErrorCode, detail: string, cause?: unknown, advice?: string) {
     const known = Object.hasOwn(PROBLEMS, code);
-    const { todo } = PROBLEMS[known ? code : "INVALID_OPTION"];
+    const todo = advice ?? PROBLEMS[known ? code : "INVALID_OPTION"].todo;
     const what = known
       ? detail
       : `PulseError: code must be one of PulseErrorCode; got ${JSON.stringify(code)}. ${detail}`;
@@ -174,17 +184,14 @@ export class PulseError extends Error {
     const shown = shownText(bounded(String(what))).replace(/(?<=[\w)"'`])\.\.(?=\s|$)/g, "."); // the detail may quote user input or a server's answer
     super(todo === "" ? shown : `${shown} ${todo}`, cause === undefined ? undefined : { cause });
     this.code = known ? code : "INVALID_OPTION";
+    this.todo = todo;
+    Object.defineProperty(this, "todo", { enumerable: false }); // it is in the message
     Object.defineProperty(this, BRAND, { value: true });
   }
 
   /** @internal What happened: the message without the advice. */
   get detail(): string {
     return this.todo === "" ? this.message : this.message.replace(this.todo, "").trim();
-  }
-
-  /** @internal The advice at the end of the message. */
-  get todo(): string {
-    return PROBLEMS[this.code].todo;
   }
 
   /** Whether a later retry of the same operation can succeed. */
@@ -212,8 +219,25 @@ export class MlflowError extends PulseError {
   /** @internal The server's own message. */
   readonly serverMessage: string;
 
-  constructor(code: PulseErrorCode, detail: string, errorCode: string, httpStatus: number, serverMessage: string = "") {
-    super(code, detail);
+  constructor(code: PulseErrorCode, detail: string, errorCode: string, httpStatus: number, serverMessage?: string);
+  /** @internal `advice`: instead of the code's. */
+  constructor(
+    code: PulseErrorCode,
+    detail: string,
+    errorCode: string,
+    httpStatus: number,
+    serverMessage: string,
+    advice: string | undefined,
+  );
+  constructor(
+    code: PulseErrorCode,
+    detail: string,
+    errorCode: string,
+    httpStatus: number,
+    serverMessage: string = "",
+    advice?: string,
+  ) {
+    super(code, detail, undefined, advice);
     this.serverMessage = shownText(String(serverMessage));
     this.errorCode = shownText(String(errorCode));
     this.httpStatus = httpStatus;
@@ -226,6 +250,34 @@ Object.defineProperty(MlflowError, Symbol.hasInstance, {
     return value instanceof PulseError && "errorCode" in value;
   },
 });
+
+/** What to do about problems that recording survives, where nothing is recorded. */
+const WHEN_READING: Partial<Record<PulseErrorCode, string>> = {
+  CLOSED: "Make a new client.",
+  STORE_UNAVAILABLE: "Try again when the store is back.",
+  STORE_BUSY: "Try again when the store is free.",
+  SERVER_ERROR: "Try again later.",
+  TLS_FAILED: "",
+  UNAUTHORIZED:
+    "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and whether they may be sent to this server (docs/configuration.md).",
+  FORBIDDEN: "Check `auth` and what the user may do.",
+  NO_MLFLOW: "Check the tracking URI: it must be the root of an MLflow server.",
+  RUN_NOT_FOUND: "Check the id of the run, and the tracking URI.",
+  EXPERIMENT_NOT_FOUND: "Check the id or the name of the experiment, and the tracking URI.",
+  RUN_DELETED: "Restore the run first.",
+  DISK_FULL: "Free space on that disk.",
+};
+
+/** @internal Gives an error the advice for somebody who reads or administers; `code`: instead of its own. */
+export function forReaders(error: unknown, code?: PulseErrorCode): unknown {
+  if (!(error instanceof PulseError)) return error;
+  const { detail, cause, code: own } = error;
+  const advice = WHEN_READING[code ?? own];
+  if (code === undefined && (advice === undefined || advice === error.todo)) return error;
+  return error instanceof MlflowError
+    ? new MlflowError(code ?? own, detail, error.errorCode, error.httpStatus, error.serverMessage, advice)
+    : new PulseError(code ?? own, detail, cause, advice);
+}
 
 /** @internal Returns the message of any thrown value; long ones are cut. */
 export function messageOf(error: unknown): string {

@@ -60,7 +60,9 @@ function version(): string {
 
 // `pulse-mlflow status | head`: the reader has closed the pipe.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
+  if (error.code === "EPIPE") return;
+  process.stderr.write(`pulse-mlflow: the output cannot be written: ${error.message}\n`);
+  process.exit(1); // whatever else there is to say cannot be said
 });
 
 // Sockets and timers of the tracker do not keep a process alive; this timer does while a command runs.

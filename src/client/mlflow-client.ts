@@ -1,5 +1,8 @@
+import { keepAlive } from "../base/detached.js";
 import type { Metric, MetricSummary, MlflowExperiment, MlflowRun } from "../base/entities.js";
-import { PulseError } from "../base/errors.js";
+import { forReaders, PulseError } from "../base/errors.js";
+import { sanitizeKey, withoutNul } from "../base/text/keys.js";
+import { LIMITS } from "../base/text/limits.js";
 import { type Check, checkOptions, wrongInput } from "../base/wrong-input.js";
 import { checkConfig } from "../config/options.js";
 import { type ResolvedConfig, resolveConfig } from "../config/resolve.js";
@@ -81,23 +84,26 @@ export class MlflowClient implements AsyncDisposable {
    * @throws (rejects) PulseError `REJECTED` if the name is taken, also by a deleted experiment
    */
   async createExperiment(name: string, options: CreateExperimentOptions = {}): Promise<string> {
-    needText("createExperiment", "name", name);
+    needName("createExperiment", name);
     checkOptions("createExperiment", options, { artifactLocation: TEXT, tags: TAGS });
-    const tags = Object.entries(options.tags ?? {}).map(([key, value]) => ({ key, value }));
-    const client = await this.#client();
-    return client.createExperiment({ name, artifactLocation: options.artifactLocation, tags });
+    const tags = Object.entries(options.tags ?? {}).map(([key, value]) => {
+      needKey("createExperiment", key);
+      return { key, value: tagText(value) };
+    });
+    const { artifactLocation } = options;
+    return this.#use((client) => client.createExperiment({ name, artifactLocation, tags }));
   }
 
   /** @throws (rejects) PulseError `EXPERIMENT_NOT_FOUND` */
   async getExperiment(experimentId: string): Promise<MlflowExperiment> {
     needText("getExperiment", "experimentId", experimentId);
-    return (await this.#client()).needExperiment(experimentId);
+    return this.#use((client) => client.needExperiment(experimentId));
   }
 
   /** Returns undefined if there is none, as in MLflow. Deleted experiments are found, too. */
   async getExperimentByName(name: string): Promise<MlflowExperiment | undefined> {
     needText("getExperimentByName", "name", name);
-    return (await this.#client()).experiment({ name });
+    return this.#use((client) => client.experiment({ name }));
   }
 
   /**
@@ -109,42 +115,44 @@ export class MlflowClient implements AsyncDisposable {
     parseFilter(filter, 0, EXPERIMENTS); // a mistake is told where it is made
     parseOrder(orderBy, EXPERIMENTS);
     return new Results(
-      async (most, token) => (await this.#client()).experiments({ filter, orderBy, viewType }, most, token),
+      (most, token) => this.#use((client) => client.experiments({ filter, orderBy, viewType }, most, token)),
       maxResults,
     );
   }
 
   async renameExperiment(experimentId: string, name: string): Promise<void> {
     needText("renameExperiment", "experimentId", experimentId);
-    needText("renameExperiment", "name", name);
-    await (await this.#client()).editExperiment(experimentId, { kind: "rename", name });
+    needName("renameExperiment", name);
+    await this.#use((client) => client.editExperiment(experimentId, { kind: "rename", name }));
   }
 
   /** Deletes an experiment and its runs; `restoreExperiment` brings them back. */
   async deleteExperiment(experimentId: string): Promise<void> {
     needText("deleteExperiment", "experimentId", experimentId);
-    await (await this.#client()).editExperiment(experimentId, { kind: "delete" });
+    await this.#use((client) => client.editExperiment(experimentId, { kind: "delete" }));
   }
 
   async restoreExperiment(experimentId: string): Promise<void> {
     needText("restoreExperiment", "experimentId", experimentId);
-    await (await this.#client()).editExperiment(experimentId, { kind: "restore" });
+    await this.#use((client) => client.editExperiment(experimentId, { kind: "restore" }));
   }
 
   async setExperimentTag(experimentId: string, key: string, value: string): Promise<void> {
     needText("setExperimentTag", "experimentId", experimentId);
-    needText("setExperimentTag", "key", key);
-    await (await this.#client()).editExperiment(experimentId, { kind: "setTag", tag: { key, value: String(value) } });
+    needKey("setExperimentTag", key);
+    await this.#use((client) =>
+      client.editExperiment(experimentId, { kind: "setTag", tag: { key, value: tagText(value) } }),
+    );
   }
 
   /** @throws (rejects) PulseError `RUN_NOT_FOUND` */
   async getRun(run: RunRef): Promise<MlflowRun> {
-    return (await this.#client()).run(await idOf("getRun", run));
+    return this.#use(async (client) => client.run(await idOf("getRun", run)));
   }
 
   /** Returns undefined for a run without a parent, and if the parent no longer exists. */
   async getParentRun(run: RunRef): Promise<MlflowRun | undefined> {
-    return (await this.#client()).parentRun(await idOf("getParentRun", run));
+    return this.#use(async (client) => client.parentRun(await idOf("getParentRun", run)));
   }
 
   /**
@@ -197,35 +205,35 @@ export class MlflowClient implements AsyncDisposable {
   }
 
   async setTag(run: RunRef, key: string, value: string): Promise<void> {
-    needText("setTag", "key", key);
-    const tag = { key, value: String(value) };
-    await (await this.#client()).editRun(await idOf("setTag", run), { kind: "setTag", tag });
+    needKey("setTag", key);
+    const tag = { key, value: tagText(value) };
+    await this.#use(async (client) => client.editRun(await idOf("setTag", run), { kind: "setTag", tag }));
   }
 
   async deleteTag(run: RunRef, key: string): Promise<void> {
     needText("deleteTag", "key", key);
-    await (await this.#client()).editRun(await idOf("deleteTag", run), { kind: "deleteTag", key });
+    await this.#use(async (client) => client.editRun(await idOf("deleteTag", run), { kind: "deleteTag", key }));
   }
 
   /** Changes the status or the name of a run. An end status sets the end time to now. */
   async updateRun(run: RunRef, update: RunUpdate): Promise<void> {
     checkOptions("updateRun", update, { status: STATUS, runName: TEXT });
-    await (await this.#client()).updateRun(await idOf("updateRun", run), update.status, update.runName);
+    await this.#use(async (client) => client.updateRun(await idOf("updateRun", run), update.status, update.runName));
   }
 
   /** Marks a run as deleted; `restoreRun` brings it back. */
   async deleteRun(run: RunRef): Promise<void> {
-    await (await this.#client()).editRun(await idOf("deleteRun", run), { kind: "delete" });
+    await this.#use(async (client) => client.editRun(await idOf("deleteRun", run), { kind: "delete" }));
   }
 
   async restoreRun(run: RunRef): Promise<void> {
-    await (await this.#client()).editRun(await idOf("restoreRun", run), { kind: "restore" });
+    await this.#use(async (client) => client.editRun(await idOf("restoreRun", run), { kind: "restore" }));
   }
 
   /** Returns the values of a metric by time; empty if the run has no such metric. */
   async getMetricHistory(run: RunRef, key: string, options: HistoryOptions = {}): Promise<Metric[]> {
     const maxPoints = pointsOf("getMetricHistory", key, options);
-    return (await this.#client()).history(await idOf("getMetricHistory", run), key, maxPoints);
+    return this.#use(async (client) => client.history(await idOf("getMetricHistory", run), key, maxPoints));
   }
 
   /** Returns the values of a metric of several runs, by run id. */
@@ -238,12 +246,12 @@ export class MlflowClient implements AsyncDisposable {
     if (typeof runs === "string" || typeof runs?.[Symbol.iterator] !== "function")
       throw wrongInput("getMetricHistories", "runs", "a list of runs", runs);
     const ids = await Promise.all(Array.from(runs, (run) => idOf("getMetricHistories", run)));
-    return (await this.#client()).histories(ids, key, maxPoints);
+    return this.#use((client) => client.histories(ids, key, maxPoints));
   }
 
   /** Sums up each metric of a run by key: the first, last, lowest and highest value with their steps, and the count. */
   async bestValues(run: RunRef): Promise<Record<string, MetricSummary>> {
-    return (await this.#client()).bestValues(await idOf("bestValues", run));
+    return this.#use(async (client) => client.bestValues(await idOf("bestValues", run)));
   }
 
   /**
@@ -252,7 +260,7 @@ export class MlflowClient implements AsyncDisposable {
    */
   async listArtifacts(run: RunRef, path = ""): Promise<ArtifactInfo[]> {
     if (path !== "") needText("listArtifacts", "path", path);
-    return (await this.#client()).listArtifacts(await idOf("listArtifacts", run), path);
+    return this.#use(async (client) => client.listArtifacts(await idOf("listArtifacts", run), path));
   }
 
   /**
@@ -262,19 +270,19 @@ export class MlflowClient implements AsyncDisposable {
   async downloadArtifacts(run: RunRef, options: DownloadArtifactsOptions): Promise<string> {
     checkOptions("downloadArtifacts", options, DOWNLOAD);
     needText("downloadArtifacts", "to", options.to);
-    return (await this.#client()).downloadArtifacts(await idOf("downloadArtifacts", run), options);
+    return this.#use(async (client) => client.downloadArtifacts(await idOf("downloadArtifacts", run), options));
   }
 
   /** Returns a file as text. @throws (rejects) PulseError `ARTIFACT_NOT_FOUND`; `ARTIFACT_UNREADABLE` above 256 MiB */
   async loadText(run: RunRef, path: string): Promise<string> {
     needText("loadText", "path", path);
-    return (await this.#client()).loadText(await idOf("loadText", run), path);
+    return this.#use(async (client) => client.loadText(await idOf("loadText", run), path));
   }
 
   /** Returns what a JSON or YAML file holds. @throws (rejects) PulseError as `loadText`, also for other files */
   async loadDict(run: RunRef, path: string): Promise<unknown> {
     needText("loadDict", "path", path);
-    return (await this.#client()).loadDict(await idOf("loadDict", run), path);
+    return this.#use(async (client) => client.loadDict(await idOf("loadDict", run), path));
   }
 
   /**
@@ -283,7 +291,7 @@ export class MlflowClient implements AsyncDisposable {
    */
   async loadTable(run: RunRef, path: string): Promise<Record<string, unknown>[]> {
     needText("loadTable", "path", path);
-    return (await this.#client()).loadTable(await idOf("loadTable", run), path);
+    return this.#use(async (client) => client.loadTable(await idOf("loadTable", run), path));
   }
 
   /** @internal Returns the run with the best of the lowest or highest values that its metric ever had. */
@@ -293,7 +301,7 @@ export class MlflowClient implements AsyncDisposable {
     by: "min" | "max",
     goal: "minimize" | "maximize",
   ): Promise<MlflowRun | undefined> {
-    return (await this.#client()).bestOf(runs, key, by, goal);
+    return this.#use((client) => client.bestOf(runs, key, by, goal));
   }
 
   /** Closes files and connections that belong to the client; a tracker stays open. Idempotent. */
@@ -309,11 +317,20 @@ export class MlflowClient implements AsyncDisposable {
     return this.close();
   }
 
-  readonly #pages: RunPages = (query) => async (maxResults, pageToken) =>
-    (await this.#client()).runs(query, maxResults, pageToken);
+  readonly #pages: RunPages = (query) => (maxResults, pageToken) =>
+    this.#use((client) => client.runs(query, maxResults, pageToken));
+
+  /** Uses the opened client. The process stays alive until that is done. */
+  async #use<R>(work: (client: OpenedClient) => Promise<R>): Promise<R> {
+    try {
+      return await keepAlive(async () => work(await this.#client()));
+    } catch (error) {
+      throw this.#closed ? closed() : forReaders(error);
+    }
+  }
 
   #client(): Promise<OpenedClient> {
-    if (this.#closed) return Promise.reject(new PulseError("CLOSED", "This client is closed."));
+    if (this.#closed) return Promise.reject(closed());
     if (this.#opened === undefined) {
       const opening = this.#open();
       this.#opened = opening;
@@ -330,7 +347,7 @@ export class MlflowClient implements AsyncDisposable {
     try {
       const reader = await source.store.reader?.();
       if (reader === undefined)
-        throw new PulseError("WRONG_TARGET", `${source.store.uri} cannot be read by a client; only by its own means.`);
+        throw new PulseError("UNSUPPORTED", `${source.store.uri} cannot be read by a client; only by its own means.`);
       const { OpenedClient } = await import("./opened-client.js");
       return new OpenedClient(source, reader);
     } catch (error) {
@@ -351,8 +368,34 @@ export class MlflowClient implements AsyncDisposable {
 const ANY: Check = ["", () => true];
 const ANY_CONFIG = { trackingUri: ANY, auth: ANY, headers: ANY, tls: ANY, workspace: ANY };
 
+const closed = (): unknown => forReaders(new PulseError("CLOSED", "This client is closed."));
+
+/** No database keeps the character NUL, and some end a text there. */
 function needText(user: string, name: string, value: unknown): void {
-  if (typeof value !== "string" || value === "") throw wrongInput(user, name, "a non-empty text", value);
+  if (typeof value !== "string" || value === "" || value.includes("\0"))
+    throw wrongInput(user, name, "a non-empty text without NUL characters", value);
+}
+
+const tagText = (value: unknown): string => withoutNul(String(value));
+
+/** MLflow's limit. */
+const MAX_NAME = 500;
+
+function needName(user: string, name: unknown): void {
+  needText(user, "name", name);
+  if (String(name).length > MAX_NAME) throw wrongInput(user, "name", `a text of at most ${MAX_NAME} characters`, name);
+}
+
+/** Refuses keys of tags that MLflow refuses. */
+function needKey(user: string, key: unknown): void {
+  needText(user, "key", key);
+  if (sanitizeKey(String(key)) !== key)
+    throw wrongInput(
+      user,
+      "key",
+      `a key of letters, digits, and _ - . / : or space, at most ${LIMITS.key} characters, with no / at either end`,
+      key,
+    );
 }
 
 function pointsOf(user: string, key: unknown, options: HistoryOptions): number | undefined {

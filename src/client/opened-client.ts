@@ -192,7 +192,7 @@ export class OpenedClient {
     const text = await this.loadText(runId, path);
     const isYaml = /\.ya?ml$/i.test(path);
     try {
-      if (!isYaml) return JSON.parse(text);
+      if (!isYaml) return parsedJson(text);
       const yaml = part("yaml") as { parse(text: string, options: object): unknown };
       return yaml.parse(text, { version: "1.1", logLevel: "silent" });
     } catch (error) {
@@ -269,6 +269,20 @@ export class OpenedClient {
     const experiment = await this.experiment({ id: experimentId });
     if (experiment === undefined) throw noSuchExperiment(experimentId, this.uri);
     return experiment;
+  }
+}
+
+/** Parses JSON, also as Python writes it: with NaN and infinities. */
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const words = new Map([NaN, Infinity, -Infinity].map((value) => [`\0${value}`, value]));
+    const quoted = text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (found) =>
+      found.startsWith('"') ? found : `"\\u0000${found}"`,
+    );
+    if (quoted === text) throw error;
+    return JSON.parse(quoted, (_, value: unknown) => words.get(value as string) ?? value);
   }
 }
 

@@ -3,7 +3,15 @@ import { systemClock } from "../base/clock.js";
 import type { MlflowRun, ViewType } from "../base/entities.js";
 import { PulseError } from "../base/errors.js";
 import { wrongInput } from "../base/wrong-input.js";
-import { type Comparison, EVERYTHING, type Filter, inverse, type Operator, parseFilter } from "../search/filter.js";
+import {
+  type Comparison,
+  EVERYTHING,
+  type Filter,
+  inverse,
+  MAX_TEXT,
+  type Operator,
+  parseFilter,
+} from "../search/filter.js";
 import { type Entity, isTime, RUNS } from "../search/identifiers.js";
 import { type OrderBy, parseOrder } from "../search/order.js";
 import { needCount, Results } from "./results.js";
@@ -135,8 +143,8 @@ export class TextField extends RunColumn {
   }
 
   #text(verb: string, value: unknown): string {
-    if (typeof value === "string") return value;
-    throw wrongInput(`${this.key}.${verb}`, "value", "a text", value);
+    if (typeof value === "string" && value.length <= MAX_TEXT) return value;
+    throw wrongInput(`${this.key}.${verb}`, "value", `a text of at most ${MAX_TEXT} characters`, value);
   }
 }
 

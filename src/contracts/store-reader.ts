@@ -65,11 +65,27 @@ export const noSuchRun = (runId: string, uri: string): PulseError =>
   new PulseError("RUN_NOT_FOUND", `There is no run ${JSON.stringify(runId)} in ${uri}.`);
 
 /** @internal Creates the error for an experiment that a store does not have. */
-export const noSuchExperiment = (experimentId: string, uri: string): PulseError =>
-  new PulseError("EXPERIMENT_NOT_FOUND", `There is no experiment with id ${JSON.stringify(experimentId)} in ${uri}.`);
+export const noSuchExperiment = (experimentId: string, uri: string, stage?: "active" | "deleted"): PulseError =>
+  new PulseError(
+    "EXPERIMENT_NOT_FOUND",
+    `There is no ${stage === undefined ? "" : `${stage} `}experiment with id ${JSON.stringify(experimentId)} in ${uri}.`,
+  );
 
 /** @internal Creates the error for a change of a deleted run. */
 export const runIsDeleted = (runId: string): PulseError => new PulseError("RUN_DELETED", `Run ${runId} was deleted.`);
+
+/**
+ * @internal Checks a change of an experiment as MLflow does: only active ones are renamed, tagged and deleted, and only
+ * deleted ones restored.
+ * @throws PulseError `EXPERIMENT_NOT_FOUND`, `REJECTED`
+ */
+export function checkExperimentEdit(experimentId: string, isDeleted: boolean, edit: ExperimentEdit, uri: string): void {
+  if (edit.kind === "delete" || edit.kind === "restore") {
+    if (isDeleted === (edit.kind === "delete"))
+      throw noSuchExperiment(experimentId, uri, edit.kind === "delete" ? "active" : "deleted");
+  } else if (isDeleted)
+    throw new PulseError("REJECTED", `Experiment ${experimentId} in ${uri} was deleted; restore it first.`);
+}
 
 /** @internal Creates the error for an experiment's name that is in use. */
 export const nameTaken = (name: string): PulseError =>

@@ -65,7 +65,7 @@ const UNITS: Readonly<Record<string, number>> = {
 /** Maximum nesting of parentheses and `NOT`. */
 const MAX_DEPTH = 100;
 /** Maximum length of a text to compare with: SQLite takes patterns of 50,000 bytes. */
-const MAX_TEXT = 12_500;
+export const MAX_TEXT: number = 12_500;
 /** Maximum number of comparisons in a filter. */
 const MAX_COMPARISONS = 1_000;
 

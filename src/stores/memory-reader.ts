@@ -1,6 +1,7 @@
 import { systemClock } from "../base/clock.js";
 import type { Metric, MetricSummary, MlflowExperiment, MlflowRun } from "../base/entities.js";
 import {
+  checkExperimentEdit,
   type ExperimentEdit,
   isListed,
   type NewExperiment,
@@ -74,6 +75,7 @@ export class MemoryReader implements StoreReader {
   async editExperiment(experimentId: string, edit: ExperimentEdit): Promise<void> {
     const found = [...this.#store.experiments.values()].find(({ id }) => id === experimentId);
     if (found === undefined) throw noSuchExperiment(experimentId, this.#store.uri);
+    checkExperimentEdit(experimentId, found.deleted, edit, this.#store.uri);
     const now = systemClock.now();
     if (edit.kind === "setTag") found.tags.set(edit.tag.key, edit.tag.value);
     else if (edit.kind === "rename") {

@@ -179,7 +179,7 @@ test("wrong arguments are told, and a closed client is closed", async () => {
   await client.close();
   await client.close();
   await assert.rejects(client.getRun("x"), { code: "CLOSED" });
-  await assert.rejects(new MlflowClient({ trackingUri: "null:" }).getRun("x"), { code: "WRONG_TARGET" });
+  await assert.rejects(new MlflowClient({ trackingUri: "null:" }).getRun("x"), { code: "UNSUPPORTED" });
 });
 
 test("an experiment with a schema finds its runs and its best run", async () => {

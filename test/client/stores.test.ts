@@ -143,7 +143,10 @@ for (const kind of ["sqlite", "mlruns", "memory"] as const)
     // Memory belongs to its tracker.
     const tracker = createTracker({ trackingUri, experiment: "Renamed" });
     const client = new MlflowClient(kind === "memory" ? { tracker } : { trackingUri });
-    await assert.rejects(client.getRun("x"), { message: kind === "sqlite" ? /does not exist/ : /There is no run "x"/ });
+    await assert.rejects(
+      client.getRun("x"),
+      kind === "memory" ? { code: "RUN_NOT_FOUND" } : { code: "STORE_NOT_FOUND", message: /does not exist/ },
+    );
     assert.equal(existsSync(path), false, "reading must not create it");
     const id = await client.createExperiment("Sweep", { tags: { team: "ml" }, artifactLocation: "s3://b/x" });
     const { artifactLocation, tags, creationTime } = await client.getExperiment(id);

@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Metric, MetricSummary, MlflowExperiment, MlflowRun, ViewType } from "../../base/entities.js";
-import { MlflowError, PulseError } from "../../base/errors.js";
+import { forReaders, MlflowError, PulseError } from "../../base/errors.js";
 import {
   type ExperimentEdit,
   type NewExperiment,
@@ -29,6 +30,8 @@ const PAGE = 1_000;
 const POINTS = 25_000;
 /** How many searches that were left at a page can go on where they are. */
 const MAX_LEFT = 8;
+/** How often a read is repeated that a server could not answer, after which time, and after which at most. */
+const [RETRIES, RETRY_MS, MOST_RETRY_MS] = [3, 200, 5_000] as const;
 
 const VIEWS: Readonly<Record<ViewType, string>> = { active: "ACTIVE_ONLY", deleted: "DELETED_ONLY", all: "ALL" };
 
@@ -46,6 +49,7 @@ export class RestReader implements StoreReader {
   #isModern: boolean | undefined;
   /** Searches by the token of the page they are at. */
   readonly #left = new Map<string, Merged>();
+  #closed = false;
 
   constructor(api: TrackingApi, uri: string) {
     this.#api = api;
@@ -126,15 +130,21 @@ export class RestReader implements StoreReader {
   }
 
   async summaries(runId: string): Promise<MetricSummary[]> {
-    const run = await this.run(runId);
-    if (run === undefined) throw noSuchRun(runId, this.#uri);
-    const keys = Object.keys(run.metrics);
+    const answer = await this.#found(this.#get("runs/get", { run_id: runId }));
+    if (answer === undefined) throw noSuchRun(runId, this.#uri);
+    const latest = new Map(
+      [...metricsIn(record(record(answer["run"])?.["data"])?.["metrics"])].map((each) => [each.key, each]),
+    );
+    const keys = [...latest.keys()];
     const found: MetricSummary[] = [];
     for (let at = 0; at < keys.length; at += WIDTH) {
       const some = keys.slice(at, at + WIDTH);
       const histories = await Promise.all(some.map((key) => this.history(runId, key, undefined)));
       for (const [i, points] of histories.entries())
-        if (points.length > 0) found.push(summaryOf(some[i] as string, points));
+        if (points.length > 0) {
+          const { key, ...last } = latest.get(some[i] as string) as Metric; // of equal ones the server decides
+          found.push({ ...summaryOf(key, points), last });
+        }
     }
     return found;
   }
@@ -162,6 +172,7 @@ export class RestReader implements StoreReader {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     this.#left.clear();
   }
 
@@ -237,21 +248,30 @@ export class RestReader implements StoreReader {
   }
 
   #get(call: string, query: Readonly<Record<string, string>>): Promise<Record<string, unknown>> {
-    return this.#called(call, () => this.#api.get(call, query));
+    return this.#called(call, () => this.#api.get(call, query), RETRIES);
   }
 
+  /** Searches are repeated as other reads are; what changes something may have been done. */
   #post(call: string, body: object): Promise<Record<string, unknown>> {
-    return this.#called(call, () => this.#api.post(call, body));
+    return this.#called(call, () => this.#api.post(call, body), call.endsWith("/search") ? RETRIES : 0);
   }
 
-  async #called(call: string, send: () => Promise<Record<string, unknown>>): Promise<Record<string, unknown>> {
+  async #called(
+    call: string,
+    send: () => Promise<Record<string, unknown>>,
+    retries: number,
+  ): Promise<Record<string, unknown>> {
     if (this.#api.lacks?.(call))
-      throw new PulseError("WRONG_TARGET", `${this.#api.login} has no call ${call}; use a client with a tracking URI.`);
-    try {
-      return await send();
-    } catch (error) {
-      throw error instanceof Failure ? error.error : error;
-    }
+      throw new PulseError("UNSUPPORTED", `${this.#api.login} has no call ${call}; use a client with a tracking URI.`);
+    for (let attempt = 0; ; attempt++)
+      try {
+        return await send();
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        const passes = error.error.retryable && (error.kind === "away" || error.kind === "retry");
+        if (!passes || attempt >= retries || this.#closed) throw refusedFor(error.error);
+        await sleep(Math.min(error.afterMs ?? RETRY_MS * 4 ** attempt, MOST_RETRY_MS));
+      }
   }
 
   /** Returns an answer; undefined if what was asked for does not exist. */
@@ -277,6 +297,15 @@ export class RestReader implements StoreReader {
     return this.#there(answer, () => noSuchRun(runId, this.#uri));
   }
 }
+
+/**
+ * A recorder tries some refusals again, since other requests may be the reason. An administrator's is refused for what
+ * it asks for.
+ */
+const refusedFor = (error: PulseError): unknown =>
+  error instanceof MlflowError && error.code === "SERVER_ERROR" && error.httpStatus >= 400 && error.httpStatus < 429
+    ? forReaders(error, "REJECTED")
+    : error;
 
 /** A tag that does not exist is refused with the same code. */
 const isMissing = (error: unknown): boolean =>

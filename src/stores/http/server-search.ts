@@ -87,10 +87,13 @@ function textOf({ entity, key, operator, value }: Comparison, isModern: boolean)
       return texts.includes(undefined) ? undefined : `${name} ${operator} (${texts.join(", ")})`;
     }
   }
-  if (typeof value === "number") return `${name} ${operator} ${String(value).replace("e+", "e")}`;
+  if (typeof value === "number") return `${name} ${operator} ${numberText(value)}`;
   const text = quoted(value as string);
   return text && `${name} ${operator} ${text}`;
 }
+
+/** MLflow's language has no word for infinity, but numbers that are as large. */
+const numberText = (value: number): string => String(value).replace("e+", "e").replace("Infinity", "1e400");
 
 function nameOf(entity: Comparison["entity"], key: string): string | undefined {
   if (entity === "attribute" || entity === "dataset") return `${entity}.${key}`;

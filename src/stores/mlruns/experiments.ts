@@ -5,7 +5,12 @@ import { type ExperimentRef, experimentLabel, type Tag } from "../../base/entiti
 import { messageOf, PulseError } from "../../base/errors.js";
 import { makeFolder } from "../../base/folders.js";
 import { wellFormed } from "../../base/text/keys.js";
-import { type ExperimentEdit, type NewExperiment, nameTaken } from "../../contracts/store-reader.js";
+import {
+  checkExperimentEdit,
+  type ExperimentEdit,
+  type NewExperiment,
+  nameTaken,
+} from "../../contracts/store-reader.js";
 import {
   addFolder,
   apartFrom,
@@ -81,6 +86,11 @@ export class Experiments {
     return found;
   }
 
+  /** @throws PulseError `STORE_NOT_FOUND` if nothing was recorded here */
+  needRoot(): void {
+    if (!isFolder(this.#root)) throw new PulseError("STORE_NOT_FOUND", `The folder ${this.#root} does not exist.`);
+  }
+
   /** Returns the folders of all experiments, deleted ones last. */
   folders(): string[] {
     return [this.#root, join(this.#root, TRASH)].flatMap((place) => idsIn(place).map((id) => join(place, id)));
@@ -110,6 +120,7 @@ export class Experiments {
     const place = [this.#root, join(this.#root, TRASH)].find((each) => ID.test(id) && this.#read(each, id));
     if (place === undefined) return undefined;
     const folder = join(place, id);
+    checkExperimentEdit(id, place !== this.#root, edit, mlrunsUri(this.#root));
     if (edit.kind === "rename") this.#needFree(edit.name, id);
     if (edit.kind === "setTag") this.#setTag(folder, edit.tag.key, edit.tag.value);
     const to =

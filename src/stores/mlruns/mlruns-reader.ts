@@ -113,6 +113,7 @@ export class MlrunsReader implements StoreReader {
   /** Yields the experiments and their folders. */
   async *#all(): AsyncGenerator<{ readonly experiment: MlflowExperiment; readonly folder: string }, void, void> {
     const pace = new Pace();
+    this.#experiments.needRoot();
     for (const folder of this.#experiments.folders()) {
       const experiment = experimentAt(folder, basename(folder), basename(dirname(folder)) === TRASH);
       if (experiment) yield { experiment, folder };
@@ -121,6 +122,7 @@ export class MlrunsReader implements StoreReader {
   }
 
   #folderOf(runId: string): string | undefined {
+    this.#experiments.needRoot();
     if (!RUN_ID.test(runId) || NO_RUNS.includes(runId)) return undefined;
     return this.#experiments
       .folders()

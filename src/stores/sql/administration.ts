@@ -1,5 +1,6 @@
 import { systemClock } from "../../base/clock.js";
 import {
+  checkExperimentEdit,
   type ExperimentEdit,
   type NewExperiment,
   nameTaken,
@@ -42,9 +43,10 @@ export class Administration {
   /** Changes an experiment. Its runs are deleted and restored with it, as in MLflow. */
   editExperiment(experimentId: string, edit: ExperimentEdit): void {
     const found = this.#db
-      .prepare("SELECT name FROM experiments WHERE CAST(experiment_id AS TEXT) = ?")
+      .prepare("SELECT name, lifecycle_stage FROM experiments WHERE CAST(experiment_id AS TEXT) = ?")
       .get(experimentId);
     if (found === undefined) throw noSuchExperiment(experimentId, this.#uri);
+    checkExperimentEdit(experimentId, found["lifecycle_stage"] === "deleted", edit, this.#uri);
     const set = (column: string, value: string | number): unknown =>
       this.#db.prepare(`UPDATE experiments SET ${column} = ? WHERE experiment_id = ?`).run(value, experimentId);
     const now = systemClock.now();

@@ -150,12 +150,12 @@ export class ReadThread {
 
   /**
    * Runs queries one after the other and resolves with their columns.
-   * @throws (rejects) PulseError `WRONG_TARGET` if there is no file; the driver's error
+   * @throws (rejects) PulseError `STORE_NOT_FOUND` if there is no file; the driver's error
    */
   async read(queries: readonly Query[]): Promise<readonly Columns[]> {
     if (!existsSync(this.#path)) {
       this.close(); // reading must not create it
-      throw new PulseError("WRONG_TARGET", `The file ${this.#path} does not exist; nothing was recorded there yet.`);
+      throw new PulseError("STORE_NOT_FOUND", `The file ${this.#path} does not exist.`);
     }
     const file = fileIdentity(this.#path);
     if (file !== this.#file) this.close(); // it was replaced

@@ -84,12 +84,17 @@ function comparison(given: Comparison, of: SearchTables): Sql {
   // The name of a run is one of its tags.
   const table = of.tables[entity === "attribute" ? "tag" : entity];
   const keyed = entity === "attribute" ? RUN_NAME : key;
-  const has = `SELECT 1 FROM ${table} v WHERE v.${of.id} = r.${of.id} AND v.key = ?`;
-  if (operator === "IS NULL") return { sql: `NOT EXISTS (${has})`, values: [keyed] };
-  if (operator === "IS NOT NULL") return { sql: `EXISTS (${has})`, values: [keyed] };
+  const bound = textBound(keyed);
+  const has = `SELECT 1 FROM ${table} v WHERE v.${of.id} = r.${of.id} AND v.key = ${bound.sql}`;
+  if (operator === "IS NULL") return { sql: `NOT EXISTS (${has})`, values: bound.values };
+  if (operator === "IS NOT NULL") return { sql: `EXISTS (${has})`, values: bound.values };
   const { sql, values } = entity === "metric" ? metricCompared(given) : compared("v.value", given);
-  return { sql: `EXISTS (${has} AND ${sql})`, values: [keyed, ...values] };
+  return { sql: `EXISTS (${has} AND ${sql})`, values: [...bound.values, ...values] };
 }
+
+/** The driver ends a text at the character NUL, but no bytes. */
+const textBound = (text: string): Sql =>
+  text.includes("\0") ? { sql: "CAST(? AS TEXT)", values: [Buffer.from(text)] } : { sql: "?", values: [text] };
 
 /** NaN matches `!=` only. */
 function metricCompared({ operator, value }: Comparison): Sql {
@@ -125,13 +130,16 @@ function compared(expression: string, { operator, value }: Comparison): Sql {
     case "NOT IN":
       return {
         sql: `CAST(${expression} AS TEXT) ${operator} (SELECT value FROM json_each(?))`,
-        values: [JSON.stringify(value)],
+        // No value of a database's JSON has NUL in it.
+        values: [JSON.stringify((value as readonly string[]).filter((each) => !each.includes("\0")))],
       };
     case "IS NULL":
     case "IS NOT NULL":
       return { sql: `${expression} ${operator}`, values: [] };
-    default:
-      return { sql: `${expression} ${operator} ?`, values: [value as string | number] };
+    default: {
+      const bound = typeof value === "string" ? textBound(value) : { sql: "?", values: [value as number] };
+      return { sql: `${expression} ${operator} ${bound.sql}`, values: bound.values };
+    }
   }
 }
 
@@ -158,7 +166,7 @@ export interface Ordered {
 /** Returns the joins, the order, and the condition for what comes behind a cursor. NaN, then missing, come last. */
 export function orderOf(orders: readonly OrderBy[], of: SearchTables, cursor: SortKey | undefined): Ordered {
   const joins: string[] = [];
-  const keys: string[] = [];
+  const keys: SqlValue[] = [];
   const terms = orders.flatMap((order, i): Term[] => {
     const at = cursor?.[i];
     const { entity, key, ascending } = order;
@@ -168,8 +176,9 @@ export function orderOf(orders: readonly OrderBy[], of: SearchTables, cursor: So
       return of.always.includes(key) ? [value] : [missing(attribute, cursor, at), value];
     }
     const table = of.tables[entity === "attribute" ? "tag" : entity];
-    joins.push(`LEFT JOIN ${table} o${i} ON o${i}.${of.id} = r.${of.id} AND o${i}.key = ?`);
-    keys.push(entity === "attribute" ? RUN_NAME : key);
+    const bound = textBound(entity === "attribute" ? RUN_NAME : key);
+    joins.push(`LEFT JOIN ${table} o${i} ON o${i}.${of.id} = r.${of.id} AND o${i}.key = ${bound.sql}`);
+    keys.push(...bound.values);
     const column = `o${i}.value`;
     if (entity !== "metric") return [missing(column, cursor, at), { sql: column, ascending, at }];
     const noNumber = Number.isNaN(at);
