@@ -55,6 +55,8 @@ export class MlflowClient implements AsyncDisposable {
   readonly #tracker: Tracker | undefined;
   #given: Source | undefined;
   #opened: Promise<OpenedClient> | undefined;
+  /** The tracker whose store is opened. */
+  #of: Tracker | undefined;
   #closed = false;
 
   /** @throws PulseError `INVALID_OPTION`, `INVALID_CONFIG`, `INVALID_TRACKING_URI` */
@@ -307,6 +309,10 @@ export class MlflowClient implements AsyncDisposable {
   /** Closes files and connections that belong to the client; a tracker stays open. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#leave();
+  }
+
+  async #leave(): Promise<void> {
     const opened = this.#opened;
     this.#opened = undefined;
     const client = await opened?.catch(() => undefined);
@@ -331,6 +337,10 @@ export class MlflowClient implements AsyncDisposable {
 
   #client(): Promise<OpenedClient> {
     if (this.#closed) return Promise.reject(closed());
+    // A default tracker may have been replaced.
+    const tracker = this.#given === undefined ? (this.#tracker ?? defaultTracker()) : undefined;
+    if (tracker !== this.#of) void this.#leave();
+    this.#of = tracker;
     if (this.#opened === undefined) {
       const opening = this.#open();
       this.#opened = opening;

@@ -18,7 +18,7 @@ import {
   type StoreReader,
 } from "../contracts/store-reader.js";
 import type { ReadyStore } from "../contracts/tracking-store.js";
-import { EVERYTHING, parseFilter } from "../search/filter.js";
+import { EVERYTHING, type Filter, parseFilter } from "../search/filter.js";
 import { EXPERIMENTS, RUNS } from "../search/identifiers.js";
 import { parseOrder, wholeOrder } from "../search/order.js";
 import type { Page } from "../search/request.js";
@@ -75,11 +75,11 @@ export class OpenedClient {
     maxResults: number,
     pageToken: string | undefined,
   ): Promise<Page<MlflowExperiment>> {
-    const { filter: text, orderBy, viewType } = query;
-    const filter = parseFilter(text, systemClock.now(), EXPERIMENTS);
+    const { orderBy, viewType } = query;
+    const filter = parseFilter(query.filter, systemClock.now(), EXPERIMENTS);
     const orders = wholeOrder(parseOrder(orderBy, EXPERIMENTS), EXPERIMENTS);
     if (pageToken === undefined) await this.#source.flush();
-    return this.#reader.experiments({ filter, text, orders, viewType, maxResults, pageToken });
+    return this.#reader.experiments({ filter, asked: [query.filter], orders, viewType, maxResults, pageToken });
   }
 
   async editExperiment(experimentId: string, edit: ExperimentEdit): Promise<void> {
@@ -100,12 +100,12 @@ export class OpenedClient {
   }
 
   async runs(query: RunQuery, maxResults: number, pageToken: string | undefined): Promise<Page<MlflowRun>> {
-    const { filter, text, viewType } = query;
+    const { conditions, experimentNames, experimentIds, viewType } = query;
     if (pageToken === undefined) await this.#source.flush();
     return this.#reader.runs({
       experimentIds: await this.#experimentIds(query),
-      filter,
-      text,
+      filter: allOf(conditions),
+      asked: [conditions, experimentNames, experimentIds],
       orders: wholeOrder(query.orders, RUNS),
       viewType,
       maxResults,
@@ -139,12 +139,7 @@ export class OpenedClient {
   ): Promise<Map<string, Metric[]>> {
     await this.#source.flush();
     const found = new Map<string, Metric[]>(runIds.map((runId) => [runId, []]));
-    const left = found.keys();
-    await Promise.all(
-      Array.from({ length: WIDTH }, async () => {
-        for (const runId of left) found.set(runId, await this.#reader.history(runId, key, maxPoints));
-      }),
-    );
+    await eachOf(runIds, async (runId) => found.set(runId, await this.#reader.history(runId, key, maxPoints)));
     return found;
   }
 
@@ -160,13 +155,18 @@ export class OpenedClient {
     by: "min" | "max",
     goal: "minimize" | "maximize",
   ): Promise<MlflowRun | undefined> {
-    let best: { readonly run: MlflowRun; readonly value: number } | undefined;
-    for await (const run of runs) {
-      const value = (await this.#reader.summaries(run.runId)).find((each) => each.key === key)?.[by]?.value;
-      if (value === undefined) continue;
-      if (best === undefined || (goal === "minimize" ? value < best.value : value > best.value)) best = { run, value };
-    }
-    return best?.run;
+    let best: { readonly run: MlflowRun; readonly value: number; readonly place: number } | undefined;
+    let place = 0;
+    await eachOf(runs, async (run) => {
+      const own = place++;
+      const value = (await this.#reader.summaries(run.runId, key))[0]?.[by]?.value;
+      if (value === undefined) return;
+      const sign = goal === "minimize" ? 1 : -1;
+      // Of equal ones the first, whichever was read first.
+      if (best === undefined || sign * (value - best.value) < 0 || (value === best.value && own < best.place))
+        best = { run, value, place: own };
+    });
+    return (best as { readonly run: MlflowRun } | undefined)?.run;
   }
 
   async listArtifacts(runId: string, path: string): Promise<ArtifactInfo[]> {
@@ -254,15 +254,15 @@ export class OpenedClient {
   }
 
   async #allExperimentIds(viewType: ViewType): Promise<string[]> {
-    const search = { filter: EVERYTHING, text: "", orders: wholeOrder([], EXPERIMENTS), viewType } as const;
+    const search = { filter: EVERYTHING, asked: [], orders: wholeOrder([], EXPERIMENTS), viewType } as const;
     const ids: string[] = [];
     let pageToken: string | undefined;
     do {
       const page = await this.#reader.experiments({ ...search, maxResults: MAX_PAGE, pageToken });
       ids.push(...page.items.map(({ experimentId }) => experimentId));
-      pageToken = page.nextPageToken;
+      pageToken = page.nextPageToken === pageToken ? undefined : page.nextPageToken; // else it would never end
     } while (pageToken !== undefined);
-    return ids;
+    return [...new Set(ids)];
   }
 
   async needExperiment(experimentId: string): Promise<MlflowExperiment> {
@@ -277,13 +277,41 @@ function parsedJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const words = new Map([NaN, Infinity, -Infinity].map((value) => [`\0${value}`, value]));
+    const words = new Map(
+      [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((value) => [`\0${value}`, value]),
+    );
     const quoted = text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (found) =>
       found.startsWith('"') ? found : `"\\u0000${found}"`,
     );
     if (quoted === text) throw error;
     return JSON.parse(quoted, (_, value: unknown) => words.get(value as string) ?? value);
   }
+}
+
+/** Parses the texts among conditions anew, since `now()` goes on; all must match. */
+function allOf(conditions: RunQuery["conditions"]): Filter {
+  const now = systemClock.now();
+  const of = conditions.map((each) => (typeof each === "string" ? parseFilter(each, now) : each));
+  return of.length === 1 ? (of[0] as Filter) : { kind: "and", of };
+}
+
+/** Does something with each of them, a few at once; nothing more is begun after the first error. */
+async function eachOf<T>(items: Iterable<T> | AsyncIterable<T>, work: (item: T) => Promise<unknown>): Promise<void> {
+  const left = (async function* () {
+    yield* items;
+  })();
+  let failed = false;
+  await Promise.all(
+    Array.from({ length: WIDTH }, async () => {
+      try {
+        for (let next = await left.next(); !failed && next.done !== true; next = await left.next())
+          await work(next.value);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }),
+  );
 }
 
 interface Hyparquet {

@@ -5,9 +5,9 @@ import { PulseError } from "../base/errors.js";
 import { wrongInput } from "../base/wrong-input.js";
 import {
   type Comparison,
-  EVERYTHING,
   type Filter,
   inverse,
+  MAX_COMPARISONS,
   MAX_TEXT,
   type Operator,
   parseFilter,
@@ -29,17 +29,25 @@ export class Condition {
 
   /** @internal Use a `RunField`. */
   constructor(filter: Filter) {
+    if (filter.kind !== "comparison" && filter.of.length > MAX_COMPARISONS)
+      throw new PulseError("INVALID_FILTER", `A condition has ${MAX_COMPARISONS} comparisons at most.`);
     this.filter = filter;
   }
 
   /** Both match. */
   and(other: Condition): Condition {
-    return new Condition({ kind: "and", of: [this.filter, filterOf("and", other)] });
+    return this.#joined("and", filterOf("and", other));
   }
 
   /** At least one matches. */
   or(other: Condition): Condition {
-    return new Condition({ kind: "or", of: [this.filter, filterOf("or", other)] });
+    return this.#joined("or", filterOf("or", other));
+  }
+
+  /** In one level, however many there are. */
+  #joined(kind: "and" | "or", other: Filter): Condition {
+    const of = [this.filter, other].flatMap((each) => (each.kind === kind ? each.of : each));
+    return new Condition({ kind, of });
   }
 
   /** Inverts the operators: what a run does not have still does not match. */
@@ -200,8 +208,8 @@ export class RunFields<K extends RunKeys = RunKeys> {
 export interface RunQuery {
   readonly experimentNames: readonly string[];
   readonly experimentIds: readonly string[];
-  readonly filter: Filter;
-  readonly text: string | undefined;
+  /** Texts in MLflow's language, and filters that were built; all must match. */
+  readonly conditions: readonly (string | Filter)[];
   readonly orders: readonly OrderBy[];
   readonly viewType: ViewType;
   readonly maxResults: number;
@@ -214,8 +222,7 @@ export type RunPages = (query: RunQuery) => ConstructorParameters<typeof Results
 export const ALL_RUNS: RunQuery = {
   experimentNames: [],
   experimentIds: [],
-  filter: EVERYTHING,
-  text: undefined,
+  conditions: [],
   orders: [],
   viewType: "active",
   maxResults: Number.POSITIVE_INFINITY,
@@ -239,20 +246,12 @@ export class RunSearch<K extends RunKeys = RunKeys> extends Results<MlflowRun> {
    * @throws PulseError `INVALID_FILTER` that points at the mistake in a text.
    */
   where(condition: string | ((run: RunFields<K>) => Condition)): RunSearch<K> {
-    const { filter, text } = this.#query;
-    if (typeof condition === "string" && text === undefined && filter === EVERYTHING)
-      return this.#with({ filter: parseFilter(condition, systemClock.now()), text: condition });
-    const added =
-      typeof condition === "string"
-        ? parseFilter(condition, systemClock.now())
-        : typeof condition === "function"
-          ? filterOf("where", condition(new RunFields<K>()))
-          : undefined;
-    if (added === undefined) throw wrongInput("where", "condition", "a text or a function", condition);
-    return this.#with({
-      filter: filter === EVERYTHING ? added : { kind: "and", of: [filter, added] },
-      text: undefined,
-    });
+    const { conditions } = this.#query;
+    if (typeof condition === "string")
+      parseFilter(condition, systemClock.now()); // a mistake is told where it is made
+    else if (typeof condition !== "function") throw wrongInput("where", "condition", "a text or a function", condition);
+    const added = typeof condition === "string" ? condition : filterOf("where", condition(new RunFields<K>()));
+    return this.#with({ conditions: [...conditions, added] });
   }
 
   /**

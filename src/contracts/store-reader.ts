@@ -51,7 +51,8 @@ export interface StoreReader {
    * are thinned out: the highest and lowest of each part of the steps stay, and so do the first and the last.
    */
   history(runId: string, key: string, maxPoints: number | undefined): Promise<Metric[]>;
-  summaries(runId: string): Promise<MetricSummary[]>;
+  /** Sums up the metrics of a run; `key`: only this one. */
+  summaries(runId: string, key?: string): Promise<MetricSummary[]>;
   /** Returns the id of the new experiment. */
   createExperiment(experiment: NewExperiment): Promise<string>;
   editExperiment(experimentId: string, edit: ExperimentEdit): Promise<void>;

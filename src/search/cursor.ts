@@ -1,15 +1,14 @@
 import { PulseError } from "../base/errors.js";
 import { shortHash } from "../base/text/keys.js";
 import type { SortKey, Value } from "./evaluate.js";
-import type { RunSearchRequest, SearchRequest } from "./request.js";
+import type { SearchRequest } from "./request.js";
 
 /** What a page token is for: tokens of another search are refused. */
 export type Fingerprint = string;
 
-/** Returns the fingerprint of a search. `now()` changes a parsed filter, so the text counts where there is one. */
-export function fingerprintOf(search: SearchRequest & Partial<RunSearchRequest>): Fingerprint {
-  const { filter, text, orders, viewType, experimentIds } = search;
-  return shortHash(JSON.stringify([text ?? filter, orders, viewType, experimentIds]));
+/** Returns the fingerprint of a search. Its filter may change from page to page by `now()`, what was asked does not. */
+export function fingerprintOf({ asked, orders, viewType }: SearchRequest): Fingerprint {
+  return shortHash(JSON.stringify([asked, orders, viewType]));
 }
 
 /** Longer tokens are not ours. */

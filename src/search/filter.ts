@@ -67,7 +67,7 @@ const MAX_DEPTH = 100;
 /** Maximum length of a text to compare with: SQLite takes patterns of 50,000 bytes. */
 export const MAX_TEXT: number = 12_500;
 /** Maximum number of comparisons in a filter. */
-const MAX_COMPARISONS = 1_000;
+export const MAX_COMPARISONS: number = 1_000;
 
 /**
  * @internal Parses a filter in MLflow's search language with this package's extensions: `OR`, `NOT`, parentheses, `IN` for all
@@ -98,7 +98,9 @@ class Parser {
   whole(): Filter {
     if (this.#peek.kind === "end")
       throw this.#fault("there is nothing in it; leave the filter out to match everything");
-    const filter = this.#tokens.every(({ kind, value }) => kind === "end" || value.toUpperCase() === "AND")
+    const filter = this.#tokens.every(
+      ({ kind, value }) => kind === "end" || (kind === "word" && value.toUpperCase() === "AND"),
+    )
       ? this.#nothing()
       : this.#or(0);
     if (this.#takeKind("end")) return filter;

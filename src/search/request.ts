@@ -5,8 +5,8 @@ import type { OrderBy } from "./order.js";
 /** @internal A search as a store gets it. */
 export interface SearchRequest {
   readonly filter: Filter;
-  /** The filter as it was given; undefined if it was built. */
-  readonly text: string | undefined;
+  /** What was asked for, as it was given: other searches have other page tokens. */
+  readonly asked: readonly unknown[];
   /** The whole order: no two results are equal in it. */
   readonly orders: readonly OrderBy[];
   readonly viewType: ViewType;

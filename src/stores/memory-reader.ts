@@ -61,8 +61,10 @@ export class MemoryReader implements StoreReader {
     return maxPoints === undefined ? [...points].sort(byTime) : thinned(points, maxPoints);
   }
 
-  async summaries(runId: string): Promise<MetricSummary[]> {
-    return [...this.#run(runId).metrics].map(([key, points]) => summaryOf(key, points));
+  async summaries(runId: string, only?: string): Promise<MetricSummary[]> {
+    return [...this.#run(runId).metrics].flatMap(([key, points]) =>
+      only === undefined || key === only ? summaryOf(key, points) : [],
+    );
   }
 
   async createExperiment({ name, artifactLocation, tags }: NewExperiment): Promise<string> {

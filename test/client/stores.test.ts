@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { systemClock } from "../../src/base/clock.js";
@@ -107,12 +107,15 @@ for (const kind of ["sqlite", "mlruns"] as const)
     await close();
   });
 
+/** More values than are read by the index of their run. */
+const LONG = 50_100;
+
 test("a long history is thinned as in memory, and keeps its extremes", async () => {
   const path = join(tempFolder("history"), "mlflow.db");
   const random = new Random(9);
   const tracker = trackerOn(new SqliteStore(path, { clock: systemClock }));
   const other = trackerOn(new MemoryStore());
-  const values = Array.from({ length: 5_000 }, (_, i) => (i % 50 === 7 ? Number.NaN : random.double()));
+  const values = Array.from({ length: LONG }, (_, i) => (i % 50 === 7 ? Number.NaN : random.double()));
   const runs = [tracker, other].map((each) =>
     each.withRun({}, (run) => {
       for (const value of values) run.logMetric("loss", value);
@@ -132,7 +135,7 @@ test("a long history is thinned as in memory, and keeps its extremes", async () 
     for (const extreme of [Math.min(...numbers), Math.max(...numbers)])
       assert.ok(points.includes(`${values.indexOf(extreme)} ${extreme}`));
   }
-  assert.equal((await read(file)).length, 5_000);
+  assert.equal((await read(file)).length, LONG);
   await Promise.all([file.close(), tracker.shutdown()]);
 });
 
@@ -325,5 +328,147 @@ test("half a line of a metric's file, which is being written, is no value", asyn
   appendFileSync(join(root, experimentId, runId, "metrics", "loss"), "99999999999999 0.1");
   assert.deepEqual((await client.getRun(runId)).metrics, { loss: 0.5 });
   assert.equal((await client.getMetricHistory(runId, "loss")).length, 1);
+  await client.close();
+});
+
+for (const kind of ["sqlite", "mlruns", "memory"] as const)
+  test(`${kind}: what MLflow refuses of experiments is refused`, async () => {
+    const path = join(tempFolder("refused"), kind === "sqlite" ? "mlflow.db" : "mlruns");
+    const trackingUri = { sqlite: `sqlite:///${path}`, mlruns: path, memory: "memory:" }[kind];
+    const client = new MlflowClient(kind === "memory" ? { tracker: createTracker({ trackingUri }) } : { trackingUri });
+    const id = await client.createExperiment("Sweep");
+    await assert.rejects(client.restoreExperiment(id), {
+      code: "EXPERIMENT_NOT_FOUND",
+      message: /no deleted experiment/,
+    });
+    await client.deleteExperiment(id);
+    await assert.rejects(client.deleteExperiment(id), {
+      code: "EXPERIMENT_NOT_FOUND",
+      message: /no active experiment/,
+    });
+    await assert.rejects(client.renameExperiment(id, "Other"), { code: "REJECTED", message: /was deleted/ });
+    await assert.rejects(client.setExperimentTag(id, "k", "v"), { code: "REJECTED" });
+    for (const name of ["x".repeat(501), "a\0b", "\0", ""])
+      await assert.rejects(client.createExperiment(name), { code: "INVALID_OPTION" });
+    await client.restoreExperiment(id);
+    for (const key of ["a*b", "../../../x", "k".repeat(251), "a\0"])
+      await assert.rejects(client.setExperimentTag(id, key, "v"), { code: "INVALID_OPTION" });
+    await client.setExperimentTag(id, "k", "a\0b");
+    assert.deepEqual((await client.getExperiment(id)).tags, { k: "a\ufffdb" });
+    await client.close();
+  });
+
+test("a search goes on when experiments appear, and its now() is that of each use", async (t) => {
+  const { disk, close } = await both(new Random(3), 30);
+  const search = disk.searchRuns({ viewType: "all" });
+  const { items, nextPageToken = "" } = await search.page({ maxResults: 10 });
+  await disk.createExperiment("in between");
+  const next = await search.page({ maxResults: 10, pageToken: nextPageToken });
+  assert.equal(new Set([...items, ...next.items].map(({ runId }) => runId)).size, 20);
+  const old = disk.searchRuns({ filter: "start_time < now() - 1d", viewType: "all" });
+  const found = (await old.toArray()).length;
+  t.mock.timers.enable({ apis: ["Date"], now: 0 });
+  const before = (await old.toArray()).length;
+  t.mock.timers.reset();
+  assert.deepEqual([before, (await old.toArray()).length], [0, found]);
+  assert.ok(found > 0);
+  await close();
+});
+
+test("texts with NUL match only themselves, in keys and values", async () => {
+  const { disk, memory, close } = await both(new Random(4), 60);
+  const [run] = await memory.searchRuns({ filter: "params.opt IS NOT NULL" }).toArray(1);
+  const value = run?.params["opt"] ?? "";
+  for (const client of [disk, memory]) {
+    const count = async (key: string, of: string) =>
+      (
+        await client
+          .runs()
+          .where((r) => r.param(key).eq(of))
+          .toArray()
+      ).length;
+    assert.deepEqual(
+      [await count("opt", `${value}\0x`), await count("opt\0", value), await count("opt", "\0")],
+      [0, 0, 0],
+    );
+    assert.ok((await count("opt", value)) > 0);
+    const others = await client
+      .runs()
+      .where((r) => r.param("opt").in(["\0", `${value}\0`]))
+      .toArray();
+    assert.equal(others.length, 0);
+  }
+  await close();
+});
+
+test("conditions from a loop are one level deep, and limited", async () => {
+  const { disk, close } = await both(new Random(5), 10);
+  const all = (count: number) =>
+    disk.runs().where((r) => {
+      let condition = r.param("opt").eq("none");
+      for (let i = 1; i < count; i++) condition = condition.or(r.param("opt").eq(`v${i}`));
+      return condition;
+    });
+  assert.equal((await all(1_000).toArray()).length, 0);
+  assert.throws(() => all(1_001), { code: "INVALID_FILTER" });
+  assert.throws(() => disk.runs().where((r) => r.tag("k").like("x".repeat(60_000))), { code: "INVALID_OPTION" });
+  assert.throws(() => disk.searchRuns({ filter: "'AND'" }), { code: "INVALID_FILTER" });
+  await close();
+});
+
+test("a closed client has no thread and no open file", async () => {
+  const { disk, path, close } = await both(new Random(6), 300);
+  const openFiles = (): number =>
+    readdirSync("/proc/self/fd").filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).startsWith(path);
+      } catch {
+        return false;
+      }
+    }).length;
+  const before = openFiles();
+  const clients = Array.from({ length: 5 }, () => new MlflowClient({ trackingUri: `sqlite:///${path}` }));
+  const reads = clients.map((client) =>
+    client
+      .searchRuns({ viewType: "all" })
+      .toArray()
+      .catch(() => undefined),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await Promise.all(clients.map((client) => client.close()));
+  await Promise.all(reads);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(openFiles() <= before, "files are still open");
+  await Promise.all([disk.close(), close()]);
+});
+
+test("summaries know steps above 2^53, and of equal steps the first time", async () => {
+  const path = join(tempFolder("summaries"), "mlflow.db");
+  const tracker = createTracker({ trackingUri: `sqlite:///${path}` });
+  const id = await tracker.withRun({}, async (run) => (await run.serverId()) ?? "");
+  await tracker.shutdown();
+  const db = openDatabase(path, { waitMs: 5_000 });
+  for (const [key, value, time, step] of [
+    ["far", 1, 5, 9007199254740995n],
+    ["tie", 3, 5_000, 0],
+    ["tie", 2, 1_000, 0],
+    ["tie", 2, 9_000, 0],
+  ] as const) {
+    db.prepare("INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, 0)").run(
+      key,
+      value,
+      time,
+      id,
+      step,
+    );
+    db.prepare(
+      "INSERT OR REPLACE INTO latest_metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, 0)",
+    ).run(key, value, time, id, step);
+  }
+  db.close();
+  const client = new MlflowClient({ trackingUri: `sqlite:///${path}` });
+  const { far, tie } = await client.bestValues(id);
+  assert.equal(far?.last.step, 2 ** 53 + 4);
+  assert.deepEqual([tie?.first, tie?.min], Array(2).fill({ value: 2, timestamp: 1_000, step: 0 }));
   await client.close();
 });

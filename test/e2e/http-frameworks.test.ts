@@ -374,7 +374,7 @@ test("options: which requests are tracked, what fails, whose headers are believe
   assert.throws(() => node("no handler" as never), { code: "INVALID_OPTION" });
 });
 
-test("runs opened while a request is answered are its children, wherever the server was made", async () => {
+test("runs opened while a request is answered are its children", async () => {
   const tracker = createTestTracker();
   const work = tracked(async (n: number) => ({ n }), { runName: "work", metrics: "n" });
   const port = await tracker.withRun({ runName: "main" }, () =>
@@ -436,7 +436,7 @@ test("handlers that fail after the answer, never answer, or whose caller never r
   ]);
 });
 
-test("pipelined requests, an upgraded socket and a double next are answered as without us", async () => {
+test("pipelined requests, an upgraded socket and a double next are answered", async () => {
   const { tracker, server, port } = await serving(({ url }, response) => {
     setTimeout(() => response.end(url), url === "/1" ? 20 : 1);
   });

@@ -78,5 +78,5 @@ test("a long history is thinned out as in memory, however its values lie", async
   assert.equal(await none.thinned(100), undefined);
   const few = new LongHistory((queries) => thread.read(queries), run, "of two values");
   assert.equal(await few.thinned(COUNT), undefined);
-  thread.close();
+  await thread.close();
 });

@@ -59,7 +59,7 @@ async function* matching({ text, rest }: ServerQuery, read: ReadRuns): AsyncGene
   do {
     const page = await read(text, pageToken);
     for (const run of page.items) if (matchesRun(rest, run)) yield run;
-    pageToken = page.nextPageToken;
+    pageToken = page.nextPageToken === pageToken ? undefined : page.nextPageToken; // else it would never end
   } while (pageToken !== undefined);
 }
 
@@ -74,7 +74,7 @@ async function sortedHere(
       if (found.size > MAX_SORTED)
         throw new PulseError(
           "INVALID_FILTER",
-          `MLflow's servers cannot order by duration, and more than ${MAX_SORTED.toLocaleString("en")} runs match; narrow the filter down.`,
+          `MLflow's servers cannot give this order, and more than ${MAX_SORTED.toLocaleString("en")} runs match; narrow the filter down.`,
         );
     }
   return [...found.values()].sort((a, b) => compareKeys(orders, runKey(a, orders), runKey(b, orders)));

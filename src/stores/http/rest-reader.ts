@@ -1,15 +1,14 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Metric, MetricSummary, MlflowExperiment, MlflowRun, ViewType } from "../../base/entities.js";
-import { forReaders, MlflowError, PulseError } from "../../base/errors.js";
+import { MlflowError, type PulseError } from "../../base/errors.js";
 import {
   type ExperimentEdit,
   type NewExperiment,
   noSuchExperiment,
   noSuchRun,
+  noSuchTag,
   type RunEdit,
   type StoreReader,
 } from "../../contracts/store-reader.js";
-import { Failure } from "../../http/failure.js";
 import { list, record, text } from "../../http/json.js";
 import type { TrackingApi } from "../../http/tracking-api.js";
 import { type Fingerprint, fingerprintOf, stateOf, tokenOf } from "../../search/cursor.js";
@@ -20,6 +19,7 @@ import { byTime, summaryOf, thinned } from "../../search/points.js";
 import type { Page, RunSearchRequest, SearchRequest } from "../../search/request.js";
 import { experimentIn, metricsIn, runIn } from "./answered-entities.js";
 import { mergedRuns } from "./merged-runs.js";
+import { RepeatedCalls } from "./repeated-calls.js";
 import { alternatives, serverOrder, serverQueries } from "./server-search.js";
 
 /** How many histories are read at once. */
@@ -30,8 +30,6 @@ const PAGE = 1_000;
 const POINTS = 25_000;
 /** How many searches that were left at a page can go on where they are. */
 const MAX_LEFT = 8;
-/** How often a read is repeated that a server could not answer, after which time, and after which at most. */
-const [RETRIES, RETRY_MS, MOST_RETRY_MS] = [3, 200, 5_000] as const;
 
 const VIEWS: Readonly<Record<ViewType, string>> = { active: "ACTIVE_ONLY", deleted: "DELETED_ONLY", all: "ALL" };
 
@@ -44,15 +42,16 @@ interface Merged {
 /** Reads and administers an MLflow server, with any client. */
 export class RestReader implements StoreReader {
   readonly #api: TrackingApi;
+  readonly #calls: RepeatedCalls;
   readonly #uri: string;
   /** Whether the server is an MLflow of version 3; undefined until that matters. */
   #isModern: boolean | undefined;
   /** Searches by the token of the page they are at. */
   readonly #left = new Map<string, Merged>();
-  #closed = false;
 
   constructor(api: TrackingApi, uri: string) {
     this.#api = api;
+    this.#calls = new RepeatedCalls(api);
     this.#uri = uri;
   }
 
@@ -61,7 +60,7 @@ export class RestReader implements StoreReader {
       "id" in by
         ? (["experiments/get", { experiment_id: by.id }] as const)
         : (["experiments/get-by-name", { experiment_name: by.name }] as const);
-    const answer = await this.#found(this.#get(call, query));
+    const answer = await this.#found(this.#calls.get(call, query));
     return answer && experimentIn(record(answer["experiment"]));
   }
 
@@ -77,7 +76,7 @@ export class RestReader implements StoreReader {
       return pageOf(found, search, experimentKey);
     }
     const fingerprint = fingerprintOf(search);
-    const answer = await this.#post("experiments/search", {
+    const answer = await this.#calls.post("experiments/search", {
       filter: only.text,
       view_type: VIEWS[viewType],
       order_by: orders.map(({ key, ascending }) => `${key} ${ascending ? "ASC" : "DESC"}`),
@@ -88,7 +87,7 @@ export class RestReader implements StoreReader {
   }
 
   async run(runId: string): Promise<MlflowRun | undefined> {
-    const answer = await this.#found(this.#get("runs/get", { run_id: runId }));
+    const answer = await this.#found(this.#calls.get("runs/get", { run_id: runId }));
     return answer && runIn(record(answer["run"]));
   }
 
@@ -113,7 +112,7 @@ export class RestReader implements StoreReader {
     do {
       const answer = await this.#of(
         runId,
-        this.#get("metrics/get-history", {
+        this.#calls.get("metrics/get-history", {
           run_id: runId,
           metric_key: key,
           max_results: String(POINTS),
@@ -129,13 +128,13 @@ export class RestReader implements StoreReader {
     return maxPoints === undefined ? points.sort(byTime) : thinned(points, maxPoints);
   }
 
-  async summaries(runId: string): Promise<MetricSummary[]> {
-    const answer = await this.#found(this.#get("runs/get", { run_id: runId }));
+  async summaries(runId: string, only?: string): Promise<MetricSummary[]> {
+    const answer = await this.#found(this.#calls.get("runs/get", { run_id: runId }));
     if (answer === undefined) throw noSuchRun(runId, this.#uri);
     const latest = new Map(
       [...metricsIn(record(record(answer["run"])?.["data"])?.["metrics"])].map((each) => [each.key, each]),
     );
-    const keys = [...latest.keys()];
+    const keys = [...latest.keys()].filter((key) => only === undefined || key === only);
     const found: MetricSummary[] = [];
     for (let at = 0; at < keys.length; at += WIDTH) {
       const some = keys.slice(at, at + WIDTH);
@@ -150,7 +149,7 @@ export class RestReader implements StoreReader {
   }
 
   async createExperiment({ name, artifactLocation, tags }: NewExperiment): Promise<string> {
-    const answer = await this.#post("experiments/create", {
+    const answer = await this.#calls.post("experiments/create", {
       name,
       ...(artifactLocation !== undefined && { artifact_location: artifactLocation }),
       tags,
@@ -162,17 +161,21 @@ export class RestReader implements StoreReader {
 
   async editExperiment(experimentId: string, edit: ExperimentEdit): Promise<void> {
     const [call, fields] = experimentCall(edit);
-    const answer = this.#post(call, { experiment_id: experimentId, ...fields });
+    const answer = this.#calls.post(call, { experiment_id: experimentId, ...fields });
     await this.#there(answer, () => noSuchExperiment(experimentId, this.#uri));
   }
 
   async editRun(runId: string, edit: RunEdit): Promise<void> {
     const [call, fields] = runCall(edit);
-    await this.#of(runId, this.#post(call, { run_id: runId, ...fields }));
+    const answer = this.#calls.post(call, { run_id: runId, ...fields });
+    if (edit.kind !== "deleteTag") await this.#of(runId, answer);
+    // A server uses one code for a run and for a tag that does not exist.
+    else if ((await this.#found(answer)) === undefined)
+      throw (await this.run(runId)) === undefined ? noSuchRun(runId, this.#uri) : noSuchTag(runId, edit.key);
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#calls.close();
     this.#left.clear();
   }
 
@@ -192,7 +195,7 @@ export class RestReader implements StoreReader {
     pageToken: string | undefined,
     fingerprint: Fingerprint,
   ): Promise<Page<MlflowRun>> {
-    const answer = await this.#post("runs/search", {
+    const answer = await this.#calls.post("runs/search", {
       experiment_ids: experimentIds,
       filter,
       run_view_type: VIEWS[viewType],
@@ -229,6 +232,7 @@ export class RestReader implements StoreReader {
     merged.next = await take();
     if (merged.next === undefined) return { items, nextPageToken: undefined };
     const nextPageToken = tokenOf(offset + items.length, fingerprint);
+    if (maxResults === 1) return { items, nextPageToken }; // somebody wants the first: what is left may be large
     this.#left.set(nextPageToken, merged);
     if (this.#left.size > MAX_LEFT) this.#left.delete(this.#left.keys().next().value as string);
     return { items, nextPageToken };
@@ -237,41 +241,15 @@ export class RestReader implements StoreReader {
   async *#allExperiments(viewType: ViewType): AsyncGenerator<MlflowExperiment, void, void> {
     let pageToken: string | undefined;
     do {
-      const answer = await this.#post("experiments/search", {
+      const answer = await this.#calls.post("experiments/search", {
         view_type: VIEWS[viewType],
         max_results: PAGE,
         ...(pageToken !== undefined && { page_token: pageToken }),
       });
       yield* list(answer["experiments"]).flatMap((each) => experimentIn(each) ?? []);
-      pageToken = text(answer["next_page_token"]);
+      const next = text(answer["next_page_token"]);
+      pageToken = next === pageToken ? undefined : next; // else a server that repeats itself would never end
     } while (pageToken !== undefined);
-  }
-
-  #get(call: string, query: Readonly<Record<string, string>>): Promise<Record<string, unknown>> {
-    return this.#called(call, () => this.#api.get(call, query), RETRIES);
-  }
-
-  /** Searches are repeated as other reads are; what changes something may have been done. */
-  #post(call: string, body: object): Promise<Record<string, unknown>> {
-    return this.#called(call, () => this.#api.post(call, body), call.endsWith("/search") ? RETRIES : 0);
-  }
-
-  async #called(
-    call: string,
-    send: () => Promise<Record<string, unknown>>,
-    retries: number,
-  ): Promise<Record<string, unknown>> {
-    if (this.#api.lacks?.(call))
-      throw new PulseError("UNSUPPORTED", `${this.#api.login} has no call ${call}; use a client with a tracking URI.`);
-    for (let attempt = 0; ; attempt++)
-      try {
-        return await send();
-      } catch (error) {
-        if (!(error instanceof Failure)) throw error;
-        const passes = error.error.retryable && (error.kind === "away" || error.kind === "retry");
-        if (!passes || attempt >= retries || this.#closed) throw refusedFor(error.error);
-        await sleep(Math.min(error.afterMs ?? RETRY_MS * 4 ** attempt, MOST_RETRY_MS));
-      }
   }
 
   /** Returns an answer; undefined if what was asked for does not exist. */
@@ -298,18 +276,8 @@ export class RestReader implements StoreReader {
   }
 }
 
-/**
- * A recorder tries some refusals again, since other requests may be the reason. An administrator's is refused for what
- * it asks for.
- */
-const refusedFor = (error: PulseError): unknown =>
-  error instanceof MlflowError && error.code === "SERVER_ERROR" && error.httpStatus >= 400 && error.httpStatus < 429
-    ? forReaders(error, "REJECTED")
-    : error;
-
-/** A tag that does not exist is refused with the same code. */
 const isMissing = (error: unknown): boolean =>
-  error instanceof MlflowError && error.errorCode === "RESOURCE_DOES_NOT_EXIST" && !/\btag\b/i.test(error.message);
+  error instanceof MlflowError && error.errorCode === "RESOURCE_DOES_NOT_EXIST";
 
 function pageIn<T>(
   answer: Readonly<Record<string, unknown>>,

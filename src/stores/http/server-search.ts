@@ -12,6 +12,8 @@ export interface ServerQuery {
 
 /** Maximum number of queries of one search. */
 const MAX_QUERIES = 64;
+/** How many comparisons a server gets in one query; the others are made here. */
+const MAX_COMPARED = 50;
 
 /**
  * Splits a filter into queries in MLflow's search language, which knows AND only: a result matches if it is in the
@@ -31,7 +33,8 @@ export function serverQueries(filter: Filter, isModern: boolean): ServerQuery[] 
     const texts: string[] = [];
     const rest: Comparison[] = [];
     for (const comparison of comparisons) {
-      const text = textOf(comparison, isModern);
+      // A database joins a table for each, and SQLite at most 64.
+      const text = texts.length < MAX_COMPARED ? textOf(comparison, isModern) : undefined;
       if (text === undefined) rest.push(comparison);
       else texts.push(text);
     }

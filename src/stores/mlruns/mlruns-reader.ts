@@ -73,10 +73,11 @@ export class MlrunsReader implements StoreReader {
     return maxPoints === undefined ? points.sort(byTime) : thinned(points, maxPoints);
   }
 
-  async summaries(runId: string): Promise<MetricSummary[]> {
+  async summaries(runId: string, only?: string): Promise<MetricSummary[]> {
     const pace = new Pace();
     const found: MetricSummary[] = [];
     for (const { key, path } of metricFiles(this.#needFolder(runId))) {
+      if (only !== undefined && key !== only) continue;
       const points = await historyAt(path, key, pace);
       if (points.length > 0) found.push(summaryOf(key, points));
     }

@@ -154,11 +154,11 @@ export class ReadThread {
    */
   async read(queries: readonly Query[]): Promise<readonly Columns[]> {
     if (!existsSync(this.#path)) {
-      this.close(); // reading must not create it
+      void this.close(); // reading must not create it
       throw new PulseError("STORE_NOT_FOUND", `The file ${this.#path} does not exist.`);
     }
     const file = fileIdentity(this.#path);
-    if (file !== this.#file) this.close(); // it was replaced
+    if (file !== this.#file) void this.close(); // it was replaced
     this.#file = file;
     const worker = this.#started();
     if (worker === undefined) return this.#readHere(queries);
@@ -170,14 +170,18 @@ export class ReadThread {
     });
   }
 
-  /** Ends the thread. What is being read is still answered. Idempotent. */
-  close(): void {
+  /** Ends the thread. What is being read is still answered. Resolves when the file is closed. Idempotent. */
+  async close(): Promise<void> {
     const [worker, inline] = [this.#worker, this.#inline];
     this.#worker = undefined;
     this.#inline = undefined;
     this.#file = "";
-    worker?.postMessage({});
     inline?.close();
+    if (worker === undefined) return;
+    worker.ref();
+    const ended = new Promise((resolve) => worker.once("exit", resolve));
+    worker.postMessage({});
+    await ended;
   }
 
   #started(): Worker | undefined {

@@ -30,13 +30,13 @@ export const runTables = (datasets: boolean): SearchTables => ({
   attributes: {
     run_id: "r.run_uuid",
     status: "r.status",
-    artifact_uri: "r.artifact_uri",
-    user_id: "r.user_id",
+    artifact_uri: "coalesce(r.artifact_uri, '')", // NULL is read as an empty text
+    user_id: "coalesce(r.user_id, '')",
     start_time: "r.start_time",
     end_time: "r.end_time",
     duration: "(r.end_time - r.start_time)",
   },
-  always: ["run_id", "status", "start_time"],
+  always: ["run_id", "status", "start_time", "artifact_uri", "user_id"],
   id: "run_uuid",
   tables: { metric: "latest_metrics", param: "params", tag: "tags" },
   datasets,
@@ -179,11 +179,12 @@ export function orderOf(orders: readonly OrderBy[], of: SearchTables, cursor: So
     const bound = textBound(entity === "attribute" ? RUN_NAME : key);
     joins.push(`LEFT JOIN ${table} o${i} ON o${i}.${of.id} = r.${of.id} AND o${i}.key = ${bound.sql}`);
     keys.push(...bound.values);
-    const column = `o${i}.value`;
-    if (entity !== "metric") return [missing(column, cursor, at), { sql: column, ascending, at }];
+    const column = entity === "metric" ? `o${i}.value` : `coalesce(o${i}.value, '')`;
+    const absent = missing(`o${i}.key`, cursor, at);
+    if (entity !== "metric") return [absent, { sql: column, ascending, at }];
     const noNumber = Number.isNaN(at);
     return [
-      missing(column, cursor, at),
+      absent,
       { sql: `o${i}.is_nan`, ascending: true, at: at === undefined ? undefined : Number(noNumber) },
       { sql: column, ascending, at: noNumber || at === undefined ? undefined : real(at as number) },
     ];

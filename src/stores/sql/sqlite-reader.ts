@@ -51,6 +51,7 @@ export class SqliteReader implements StoreReader {
   readonly #path: string;
   readonly #thread: ReadThread;
   #schema: Promise<Schema> | undefined;
+  #closed = false;
 
   constructor(store: SqliteStore, path: string) {
     this.#store = store;
@@ -132,18 +133,23 @@ export class SqliteReader implements StoreReader {
     return maxPoints === undefined ? found : thinned(found, maxPoints);
   }
 
-  async summaries(runId: string): Promise<MetricSummary[]> {
-    const of = "FROM metrics WHERE run_uuid = ?";
+  async summaries(runId: string, key?: string): Promise<MetricSummary[]> {
+    const only = key === undefined ? "" : "AND +key = ?";
+    const values = key === undefined ? [runId] : [runId, key];
+    const of = `FROM metrics WHERE run_uuid = ? ${only}`;
+    const columns = "key, value, is_nan, timestamp, step";
+    // Of equal values the one of the first step, of equal steps the one of the first time.
     const extreme = (what: string, first: string): Query => ({
-      sql: `SELECT m.key, m.value, 0 AS is_nan, m.timestamp, MIN(m.step) AS step FROM metrics m
-        JOIN (SELECT key, ${what} AS wanted ${of} AND NOT is_nan GROUP BY key) x ON x.key = +m.key AND x.wanted = m.${first}
-        WHERE m.run_uuid = ? AND NOT m.is_nan GROUP BY m.key`,
-      values: [runId, runId],
+      sql: `SELECT ${columns} FROM (SELECT m.key, m.value, 0 AS is_nan, m.timestamp + 0.0 AS timestamp, m.step + 0.0 AS step,
+          ROW_NUMBER() OVER (PARTITION BY m.key ORDER BY m.step, m.timestamp, m.value) AS place FROM metrics m
+          JOIN (SELECT key, ${what} AS wanted ${of} AND NOT is_nan GROUP BY key) x ON x.key = +m.key AND x.wanted = m.${first}
+          WHERE m.run_uuid = ? AND NOT m.is_nan) WHERE place = 1`,
+      values: [...values, runId],
     });
     const [runs, counts, lasts, lows, highs, firsts] = await this.#read([
       { sql: "SELECT 1 AS found FROM runs WHERE run_uuid = ?", values: [runId] },
-      { sql: `SELECT key, COUNT(*) AS count ${of} GROUP BY key`, values: [runId] },
-      { sql: `SELECT key, ${POINT} FROM latest_metrics WHERE run_uuid = ? ORDER BY key`, values: [runId] },
+      { sql: `SELECT key, COUNT(*) AS count ${of} GROUP BY key`, values },
+      { sql: `SELECT key, ${POINT} FROM latest_metrics WHERE run_uuid = ? ${only} ORDER BY key`, values },
       extreme("MIN(value)", "value"),
       extreme("MAX(value)", "value"),
       extreme("MIN(step)", "step"),
@@ -174,7 +180,8 @@ export class SqliteReader implements StoreReader {
   }
 
   async close(): Promise<void> {
-    this.#thread.close();
+    this.#closed = true;
+    await this.#thread.close();
   }
 
   #administer<R>(work: (administration: Administration) => R): Promise<R> {
@@ -274,6 +281,7 @@ export class SqliteReader implements StoreReader {
   }
 
   async #read(queries: readonly Query[]): Promise<readonly Columns[]> {
+    if (this.#closed) throw new PulseError("CLOSED", "This client is closed.");
     try {
       return await this.#thread.read(queries);
     } catch (error) {
