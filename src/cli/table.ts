@@ -72,11 +72,12 @@ export function textTable(
 ): string[] {
   const most = terminal === undefined ? Number.POSITIVE_INFINITY : widthOfTerminal(terminal) - indent;
   const look = (style: Style, text: string): string => (terminal === undefined ? text : styled(terminal, style, text));
-  const plain = columns.map((column) => ({
-    ...column,
-    title: printable(column.title),
-    cells: column.cells.map((cell) => ({ ...cell, text: printable(cell.text) })),
-  }));
+  const plain = columns.map((column) => {
+    const canBeCut = column.least !== undefined && !column.right;
+    const shortened = (text: string): string => (canBeCut ? cutTo(text, most) : text); // measuring long ones takes long
+    const cells = column.cells.map((cell) => ({ ...cell, text: shortened(printable(cell.text)) }));
+    return { ...column, title: printable(column.title), cells };
+  });
   const shown = fitting(plain, most);
   const rows = Math.max(0, ...plain.map(({ cells }) => cells.length));
   const line = (row: number): string =>

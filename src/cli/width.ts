@@ -27,16 +27,24 @@ export function widestOf(texts: Iterable<string>): number {
   return widest;
 }
 
-/** Cuts a text to some columns of a terminal, at least one. */
+/**
+ * No script and no emoji needs more UTF-16 units for a column. What has more of them, such as a letter with a hundred
+ * marks, is cut: finding the graphemes of a long text takes longer than its length says.
+ */
+const MOST_UNITS = 16;
+
+/** Cuts a text to some columns of a terminal, at least one; looks no further into it than they reach. */
 export function cutTo(text: string, most: number): string {
-  if (widthOf(text) <= most) return text;
-  let [kept, width] = ["", 0];
-  for (const { segment } of segmenter.segment(text)) {
+  if (2 * text.length <= most) return text; // no unit takes more than two columns
+  const looked = text.slice(0, MOST_UNITS * most);
+  if (PLAIN.test(looked)) return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
+  let [end, width] = [0, 0];
+  for (const { segment, index } of segmenter.segment(looked)) {
+    if (width < most) end = index; // what is before leaves a column for the mark
     width += widthOfOne(segment);
-    if (width > most - 1) break;
-    kept += segment;
+    if (width > most) break;
   }
-  return `${kept}…`;
+  return width <= most && looked.length === text.length ? text : `${text.slice(0, end)}…`;
 }
 
 /** Fills a text up with spaces, in front of it if it goes to the right. */

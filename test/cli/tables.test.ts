@@ -89,6 +89,24 @@ test("a table is aligned, and cut only on a terminal", () => {
   assert.deepEqual(textTable(undefined, []), [""]);
 });
 
+test("of a long text a terminal's line looks no further than it reaches", (t) => {
+  const segment = t.mock.method(Intl.Segmenter.prototype, "segment");
+  const looked = (length: number): number => {
+    segment.mock.resetCalls();
+    const texts = ["é", "試", "e\u0301", "\u200b"].map((text) => text.repeat(length));
+    const columns = texts.map((text) => column("text", [text, text], { least: 8 }));
+    for (const line of textTable(fakeTerminal({ columns: 60 }).terminal, columns))
+      assert.ok(widthOf(unstyled(line)) <= 60);
+    return segment.mock.calls.reduce((sum, { arguments: [text = ""] }) => sum + text.length, 0);
+  };
+  assert.ok(looked(1_000) > 0);
+  assert.equal(looked(4_000), looked(1_000));
+  assert.equal(cutTo(`${"試".repeat(9_000)}`, 6), "試試…");
+  assert.equal(cutTo(`é${"\u0301".repeat(9_000)}`, 6), "…");
+  assert.equal(cutTo("👩\u200d🔬".repeat(3), 6), "👩\u200d🔬".repeat(3));
+  assert.equal(cutTo("👩\u200d🔬".repeat(4), 6), `${"👩\u200d🔬".repeat(2)}…`);
+});
+
 test("NO_COLOR and a pipe have no escapes at all", () => {
   const columns = [{ title: "a", cells: [{ text: "x", style: "red" as const }] }];
   assert.ok(textTable(fakeTerminal({ columns: 80 }).terminal, columns, ["n"]).every((line) => line.includes("\x1b")));
