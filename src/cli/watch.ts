@@ -23,6 +23,7 @@ export async function watch(
   });
   process.on("SIGINT", stop).on("SIGTERM", stop);
   let lines: readonly string[] | undefined;
+  let timer: NodeJS.Timeout | undefined;
   out.write("\x1b[?1049h\x1b[?25l"); // another screen, without a cursor
   try {
     for (;;) {
@@ -38,17 +39,16 @@ export async function watch(
       const room = Math.max(1, (out.rows || 24) - 1);
       const drawn = [...trouble, ...(lines ?? [])].slice(0, room);
       out.write(`\x1b[H${drawn.map((line) => `${line}\x1b[K\n`).join("")}\x1b[J`);
-      if ((await Promise.race([pause(pauseMs), stopped])) === "stopped") break;
+      const paused = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, pauseMs);
+      });
+      if ((await Promise.race([paused, stopped])) === "stopped") break;
     }
   } finally {
+    clearTimeout(timer); // it would hold the process
     process.off("SIGINT", stop).off("SIGTERM", stop);
     out.write("\x1b[?25h\x1b[?1049l");
   }
   for (const line of lines ?? []) out.write(`${line}\n`);
   return 0;
 }
-
-const pause = (ms: number): Promise<void> =>
-  new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });

@@ -12,9 +12,7 @@ import { listRuns, type RunsOptions } from "../../src/cli/runs.js";
 import { showRun } from "../../src/cli/show.js";
 import { idLength } from "../../src/cli/shown.js";
 import { textTable } from "../../src/cli/table.js";
-import { watch } from "../../src/cli/watch.js";
 import { MlflowClient } from "../../src/client/mlflow-client.js";
-import { PulseError } from "../../src/index.js";
 import { createTestTracker } from "../../src/testing/test-tracker.js";
 import { fakeTerminal, type Heard, heardBy, someRun, unstyled } from "../support/terminal.js";
 
@@ -186,29 +184,6 @@ test("runs fits the terminal and moves no cursor", async () => {
     for (const line of unstyled(out).split("\n")) assert.ok(line.length <= columns, line);
     assert.ok(!unstyled(out).includes("\x1b"));
   }
-});
-
-test("watch draws again, shows a problem and goes on, and ends on an interrupt", async () => {
-  const away = new PulseError("STORE_UNAVAILABLE", "The server is away.");
-  let rounds = 0;
-  const { terminal, texts } = fakeTerminal({ columns: 80 });
-  const read = async (): Promise<string[]> => {
-    rounds++;
-    if (rounds === 2) throw away;
-    if (rounds === 4) process.emit("SIGINT");
-    return [`round ${rounds}`];
-  };
-  assert.equal(await watch(terminal, read, 1), 0);
-  const drawn = unstyled(texts.out).split("\x1b[H");
-  assert.equal(drawn[1], "round 1\x1b[K\n\x1b[J");
-  assert.match(drawn[2] ?? "", /The server is away\..*Trying again \.\.\..*\nround 1/);
-  assert.ok(texts.out.endsWith("\x1b[?25h\x1b[?1049lround 3\n") || texts.out.endsWith("round 4\n"));
-  const wrong = new PulseError("INVALID_FILTER", "What is this?");
-  await assert.rejects(
-    watch(terminal, () => Promise.reject(wrong), 1),
-    wrong,
-  );
-  assert.equal(process.listenerCount("SIGINT"), 0);
 });
 
 test("show tells everything about a run", async () => {
