@@ -21,6 +21,7 @@ export interface RunReport {
   /** Undefined if the experiment cannot be read. */
   readonly experiment: MlflowExperiment | undefined;
   readonly parent: MlflowRun | undefined;
+  /** All; to be drawn, one more than are listed at most. */
   readonly children: readonly MlflowRun[];
   readonly metrics: readonly MetricSummary[];
   /** Thinned histories by metric. */
@@ -31,8 +32,8 @@ export interface RunReport {
   readonly url: string | undefined;
 }
 
-/** The children that are read, and those of them that are listed for people. */
-const [MAX_READ, MAX_CHILDREN] = [1_000, 20];
+/** The children that are listed for people. */
+const MAX_CHILDREN = 20;
 /** Further metrics have no history. */
 const MAX_HISTORIES = 60;
 /** The bars of a history on a wide and on a narrow terminal. */
@@ -61,7 +62,7 @@ async function reportOn(reading: Reading, run: MlflowRun, drawn: boolean): Promi
     client
       .runs() // children may belong to other experiments
       .where((r) => r.tag(PARENT_TAG).eq(run.runId))
-      .toArray(MAX_READ),
+      .toArray(drawn ? MAX_CHILDREN + 1 : undefined),
     client.bestValues(run),
     client.listArtifacts(run).catch((error: unknown) => shownText(messageOf(error))), // the rest is shown all the same
   ]);
@@ -209,8 +210,7 @@ function childLines(terminal: Terminal, children: readonly MlflowRun[]): string[
     { title: "name", least: 12, cells: listed.map(({ runName }) => ({ text: runName })) },
     { title: "status", cells: listed.map(({ status }) => ({ text: status, style: statusStyle(status) })) },
   ];
-  const more = children.length - listed.length;
-  return textTable(terminal, columns, more === 0 ? [] : [`and ${more.toLocaleString("en")} more`], 2);
+  return textTable(terminal, columns, children.length > listed.length ? ["and more: --json lists all"] : [], 2);
 }
 
 const datasetLines = ({ inputs }: MlflowRun): string[] =>

@@ -208,6 +208,18 @@ test("show tells everything about a run", async () => {
   assert.match((await heardBy((terminal) => showRun(terminal, reading, "open"))).out, /\nduration +\d+ days so far\n/);
 });
 
+test("show lists the first children and says that there are more; JSON has all", async () => {
+  const { tracker, reading } = sweep();
+  const children = Array.from({ length: 1_002 }, (_, i) => `child-${i}`);
+  tracker.withRun({ runName: "many" }, () => {
+    for (const runName of children) tracker.withRun({ runName }, () => undefined);
+  });
+  const { out } = await heardBy((terminal) => showRun(terminal, reading, "many"));
+  assert.match(out, /\nChildren\n {2}id .*\n(?: {2}\d+ +child-\d+ +FINISHED\n){20} {2}and more: --json lists all\n/);
+  const told = JSON.parse((await heardBy((terminal) => showRun(terminal, reading, "many"), { json: true })).out);
+  assert.equal(told.children.length, children.length);
+});
+
 test("history draws, or gives all points", async () => {
   const { reading } = sweep();
   const heard = (format: "text" | "csv" | "json" | "md", metric = "loss", run = "two"): Promise<Heard> =>
