@@ -1,6 +1,7 @@
 import { counted } from "../base/amounts.js";
 import type { MlflowRun } from "../base/entities.js";
 import { nearest, shownValue } from "../base/wrong-input.js";
+import { RUNS } from "../inner/cli.js";
 import { PARENT_TAG, type TreeLine, treeOf } from "./run-tree.js";
 import { idLength, isNumber, lengthOf, shownNumber, shownParam, since, span, statusStyle } from "./shown.js";
 import type { Cell, Column } from "./table.js";
@@ -37,11 +38,11 @@ const LEAST_TEXT = 8;
 
 /** Other names of attributes, as MLflow's search language and people have them. */
 export const ATTRIBUTES: Readonly<Record<string, string>> = {
+  ...RUNS.aliases,
   id: "run_id",
   name: "run_name",
   start: "start_time",
   started: "start_time",
-  created: "start_time",
   end: "end_time",
   ended: "end_time",
   user: "user_id",

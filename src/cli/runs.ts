@@ -4,7 +4,7 @@ import type { MlflowRun, ViewType } from "../base/entities.js";
 import { PulseError } from "../base/errors.js";
 import { shownText } from "../base/text/redact.js";
 import { nearest, shownValue } from "../base/wrong-input.js";
-import type { MlflowClient, Order, RunFields, RunSearch } from "../inner/cli.js";
+import { ENTITIES, type MlflowClient, type Order, RUNS, type RunFields, type RunSearch } from "../inner/cli.js";
 import { findExperiment } from "./find-run.js";
 import { printJson, type Terminal } from "./output.js";
 import type { Reading } from "./reading.js";
@@ -98,9 +98,14 @@ async function nameOf(client: MlflowClient, experimentId: string): Promise<strin
   }
 }
 
-const ENTITY = /^(?:metrics?|params?|parameters?|tags?|attributes?|attr|run)\./;
 /** Attributes that runs are ordered by. */
-const ORDERED = ["run_id", "run_name", "status", "artifact_uri", "user_id", "start_time", "end_time", "duration"];
+const ORDERED = [...RUNS.texts, ...RUNS.numbers];
+
+/** Whether a name begins with the kind of what it names. Runs are not ordered by datasets: such a name is a key. */
+function hasKind(name: string): boolean {
+  const [, kind = ""] = /^(\w+)\./.exec(name) ?? [];
+  return Object.hasOwn(ENTITIES, kind) && ENTITIES[kind] !== "dataset";
+}
 
 /**
  * Reads what to sort by: a column of MLflow's search language, or the key of a metric or param alone. A minus before
@@ -117,7 +122,7 @@ async function ordersOf(sort: readonly string[], search: RunSearch, limit: numbe
   const orders: OrderOf[] = [];
   for (const { name, descending } of parsed) {
     const attribute = Object.hasOwn(ATTRIBUTES, name) ? (ATTRIBUTES[name] as string) : name;
-    if (ENTITY.test(name) || ORDERED.includes(attribute)) {
+    if (hasKind(name) || ORDERED.includes(attribute)) {
       orders.push(`${attribute}${descending ? " DESC" : ""}`);
       continue;
     }

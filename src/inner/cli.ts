@@ -42,3 +42,4 @@ export { needSqlite, trySqlite } from "../stores/sql/driver.js";
 // Reading runs back
 export { MlflowClient } from "../client/mlflow-client.js";
 export type { Order, RunFields, RunSearch } from "../client/run-search.js";
+export { ENTITIES, RUNS } from "../search/identifiers.js";

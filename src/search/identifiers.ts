@@ -4,7 +4,8 @@ import { fault, type Token } from "./tokens.js";
 /** @internal The part of a run that is compared. */
 export type Entity = "metric" | "param" | "tag" | "attribute" | "dataset";
 
-const ENTITIES: Readonly<Record<string, Entity>> = {
+/** @internal The names that filters and orders have for them. */
+export const ENTITIES: Readonly<Record<string, Entity>> = {
   metric: "metric",
   metrics: "metric",
   param: "param",

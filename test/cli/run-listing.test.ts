@@ -13,6 +13,7 @@ import { showRun } from "../../src/cli/show.js";
 import { idLength } from "../../src/cli/shown.js";
 import { textTable } from "../../src/cli/table.js";
 import { MlflowClient } from "../../src/client/mlflow-client.js";
+import { RUNS } from "../../src/search/identifiers.js";
 import { createTestTracker } from "../../src/testing/test-tracker.js";
 import { fakeTerminal, type Heard, heardBy, someRun, unstyled } from "../support/terminal.js";
 
@@ -136,6 +137,13 @@ test("runs lists, sorts, filters and limits", async () => {
   await assert.rejects(runs({ experiments: ["Swep"] }), { message: /no experiment "Swep"\. Did you mean "Sweep"\?/ });
   await assert.rejects(runs({ watch: true }), { message: /--watch draws on a terminal/ });
   await assert.rejects(runs({ watch: true, format: "csv" }), { message: /--csv excludes it/ });
+});
+
+test("runs sorts by every name of an attribute in MLflow's search language", async () => {
+  const { runs } = sweep();
+  for (const name of [...RUNS.texts, ...RUNS.numbers, ...Object.keys(RUNS.aliases)])
+    assert.equal(names(await runs({ sort: [`-${name}`] })).length, 4, name);
+  assert.match((await runs({ columns: ["Created"] })).out, /^id +name +started\n/);
 });
 
 test("runs of deleted experiments are listed with --deleted", async () => {
