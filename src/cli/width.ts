@@ -7,8 +7,18 @@ const WIDE =
 /** What takes none: marks that combine with the character before, and characters that are not shown. */
 const NONE = /^[\p{Mn}\p{Me}\p{Default_Ignorable_Code_Point}]+$/u;
 const PLAIN = /^[\x20-\x7e]*$/;
+/** What may be one grapheme together with its neighbours: all but the letters that most texts are written with. */
+const MAY_JOIN =
+  /[^\x20-\x7e\p{sc=Latin}\p{sc=Greek}\p{sc=Cyrillic}\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\uac00-\ud7a3\u2010-\u2027\u3001-\u3003\uff01-\uff20]|\p{M}/u;
 
 const segmenter = new Intl.Segmenter("en", { granularity: "grapheme" });
+
+/** Returns the graphemes of a text; where each character is one, much faster than the segmenter. */
+const graphemesOf = (text: string): Iterable<string> => (MAY_JOIN.test(text) ? segmentsOf(text) : text);
+
+function* segmentsOf(text: string): Generator<string> {
+  for (const { segment } of segmenter.segment(text)) yield segment;
+}
 
 const widthOfOne = (grapheme: string): number => (NONE.test(grapheme) ? 0 : WIDE.test(grapheme) ? 2 : 1);
 
@@ -16,7 +26,7 @@ const widthOfOne = (grapheme: string): number => (NONE.test(grapheme) ? 0 : WIDE
 export function widthOf(text: string): number {
   if (PLAIN.test(text)) return text.length;
   let width = 0;
-  for (const { segment } of segmenter.segment(text)) width += widthOfOne(segment);
+  for (const grapheme of graphemesOf(text)) width += widthOfOne(grapheme);
   return width;
 }
 
@@ -38,10 +48,11 @@ export function cutTo(text: string, most: number): string {
   if (2 * text.length <= most) return text; // no unit takes more than two columns
   const looked = text.slice(0, MOST_UNITS * most);
   if (PLAIN.test(looked)) return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
-  let [end, width] = [0, 0];
-  for (const { segment, index } of segmenter.segment(looked)) {
-    if (width < most) end = index; // what is before leaves a column for the mark
-    width += widthOfOne(segment);
+  let [at, end, width] = [0, 0, 0];
+  for (const grapheme of graphemesOf(looked)) {
+    if (width < most) end = at; // what is before leaves a column for the mark
+    at += grapheme.length;
+    width += widthOfOne(grapheme);
     if (width > most) break;
   }
   return width <= most && looked.length === text.length ? text : `${text.slice(0, end)}…`;

@@ -61,6 +61,23 @@ const column = (title: string, texts: readonly string[], more: Partial<Column> =
   ...more,
 });
 
+test("a text of letters is as wide as its graphemes, and needs no segmenter", (t) => {
+  const letters = Array.from({ length: 0x10000 }, (_, code) => code)
+    .filter((code) => code < 0xd800 || code > 0xdfff)
+    .map((code) => String.fromCodePoint(code));
+  const segment = t.mock.method(Intl.Segmenter.prototype, "segment");
+  const alone = letters.filter((letter) => {
+    segment.mock.resetCalls();
+    widthOf(`é${letter}é`);
+    return segment.mock.callCount() === 0;
+  });
+  segment.mock.restore();
+  assert.ok(alone.length > 40_000 && "aß試한ж".split("").every((letter) => alone.includes(letter)));
+  const segmenter = new Intl.Segmenter("en");
+  const joined = alone.filter((letter) => [...segmenter.segment(`a${letter}a`)].length !== 3);
+  assert.deepEqual(joined, []);
+});
+
 test("a table is aligned, and cut only on a terminal", () => {
   const columns = [
     column("id", ["1", "22"]),
