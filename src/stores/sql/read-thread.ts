@@ -216,7 +216,9 @@ export class ReadThread {
   #answered(worker: Worker, { id, results, error }: Answer): void {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
-    if ([...this.#waiting.values()].every((each) => each.worker !== worker)) worker.unref();
+    // One that is being closed keeps the process alive until it has ended.
+    const isLeft = worker === this.#worker && [...this.#waiting.values()].every((each) => each.worker !== worker);
+    if (isLeft) worker.unref();
     if (results) waiting?.resolve(results);
     else waiting?.reject(Object.assign(new Error(error?.message), error));
   }
