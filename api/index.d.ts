@@ -187,6 +187,14 @@ declare const PROBLEMS: {
         readonly retry: false;
         readonly todo: "";
     };
+    readonly STORE_NOT_FOUND: {
+        readonly retry: false;
+        readonly todo: "Check the tracking URI; a store that does not exist yet is made when something is recorded.";
+    };
+    readonly UNSUPPORTED: {
+        readonly retry: false;
+        readonly todo: "";
+    };
     readonly NO_ACTIVE_RUN: {
         readonly retry: false;
         readonly todo: "Call it inside a tracked method, tracked() or withRun(), or use currentRun() and test for undefined.";
@@ -921,7 +929,8 @@ export declare class MlflowClient implements AsyncDisposable {
 export declare class Results<T> implements AsyncIterable<T> {
     /**
      * Reads one page.
-     * @param options.maxResults from 1 to 50,000. @default the `maxResults` of the search, else 1,000
+     * @param options.maxResults the size of the page, from 1 to 50,000. @default the `maxResults` of the search, else
+     * 1,000; pages go on beyond the `maxResults` of the search
      * @param options.pageToken the `nextPageToken` of the page before. @default the first page
      * @throws (rejects) PulseError `INVALID_FILTER`; `INVALID_OPTION` also for a token of another search
      */

@@ -82,8 +82,7 @@ await build({
 
 // One file for the entries without needs of their own: finding and reading two hundred takes longer than all of it.
 const BUNDLE = "pulse-mlflow"; // run/call/stack.ts and base/loading.ts know it
-const isIntegration = ({ source }) => source.startsWith("integrations/");
-const inBundle = ENTRIES.filter((entry) => !isIntegration(entry));
+const inBundle = ENTRIES.filter((entry) => !entry.apart);
 const namespaces = inBundle.map(({ source }, i) => `export * as entry${i} from "./${source}.js";\n`);
 await build({
   ...common,
@@ -100,10 +99,10 @@ for (const [i, { source, names }] of inBundle.entries()) {
   const begin = `"use strict";\nObject.defineProperty(exports, "__esModule", { value: true });\n`;
   writeFileSync(path, `${begin}const { entry${i}: entry } = require("./${to}");\n${lines.join("")}`);
 }
-// Integrations need packages that a program may lack: a file each, and the package itself is loaded through its entry.
+// Some integrations need packages that a program may lack: a file each, and the package itself is loaded through its entry.
 await build({
   ...common,
-  entryPoints: ENTRIES.filter(isIntegration).map(({ source }) => `src/${source}.ts`),
+  entryPoints: ENTRIES.filter(({ apart }) => apart).map(({ source }) => `src/${source}.ts`),
   outdir: "dist/cjs",
   outbase: "src",
   format: "cjs",

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 /**
  * `subpath`: how programs import it. `source`: its file in src/ and, built, in dist/. `names`: its exports besides
  * types. `budgetKb`: the allowed size of it and everything it loads at once, bundled, minified and gzipped. `stub`:
- * replaces it in environments without Node.
+ * replaces it in environments without Node. `apart`: it needs a package that a program may lack.
  */
 export const ENTRIES = [
   {
@@ -46,12 +46,14 @@ export const ENTRIES = [
   {
     subpath: "./cls-hooked",
     source: "integrations/cls-hooked",
+    apart: true,
     budgetKb: 12,
     names: ["clsHookedContext"],
   },
   {
     subpath: "./mlflow-js",
     source: "integrations/mlflow-js/index",
+    apart: true,
     budgetKb: 30,
     names: ["mlflowJsStore", "mlflowNpmStore"],
   },

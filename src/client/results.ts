@@ -26,7 +26,8 @@ export class Results<T> implements AsyncIterable<T> {
 
   /**
    * Reads one page.
-   * @param options.maxResults from 1 to 50,000. @default the `maxResults` of the search, else 1,000
+   * @param options.maxResults the size of the page, from 1 to 50,000. @default the `maxResults` of the search, else
+   * 1,000; pages go on beyond the `maxResults` of the search
    * @param options.pageToken the `nextPageToken` of the page before. @default the first page
    * @throws (rejects) PulseError `INVALID_FILTER`; `INVALID_OPTION` also for a token of another search
    */

@@ -65,7 +65,7 @@ const CHECKS: Record<keyof RequestOptions, Check> = {
   ],
 };
 
-/** @throws PulseError `INVALID_OPTION` naming the option, what is expected and what was got. */
+/** @internal @throws PulseError `INVALID_OPTION` naming the option, what is expected and what was got. */
 export function checkRequestOptions(user: string, options: RequestOptions): void {
   checkOptions(user, options, CHECKS);
 }
@@ -73,7 +73,7 @@ export function checkRequestOptions(user: string, options: RequestOptions): void
 /** The runs of requests that are being answered. */
 const open = shared("requests", () => new WeakMap<object, RequestRun>());
 
-/** The run of a request, from its arrival until its answer is sent or its caller is gone. */
+/** @internal The run of a request, from its arrival until its answer is sent or its caller is gone. */
 export class RequestRun {
   readonly run: Run;
   /** Tells the route's template, as far as it is known by now. */
@@ -106,7 +106,7 @@ export class RequestRun {
   end(status: number, bytes: number | undefined, left: boolean): void {
     const { run } = this;
     const { failFrom = 500 } = this.#options;
-    const route = this.route?.();
+    const route = asked(() => this.route?.());
     run.rename(route === undefined ? this.#method : `${this.#method} ${route}`);
     run.setTag("http.method", this.#method);
     if (route !== undefined) run.setTag("http.route", route);
@@ -124,10 +124,10 @@ export class RequestRun {
   }
 }
 
-/** Returns the run of a request of Node's that is being answered. */
+/** @internal Returns the run of a request of Node's that is being answered. */
 export const requestRunOf = (request: object): RequestRun | undefined => open.get(request);
 
-/** Opens the run of a request of Node's, unless it has one or is not to be tracked. It ends with the answer. */
+/** @internal Opens the run of a request of Node's, unless it has one or is not to be tracked. It ends with the answer. */
 export function openRequest(
   request: IncomingMessage,
   response: ServerResponse,
@@ -135,10 +135,11 @@ export function openRequest(
 ): RequestRun | undefined {
   const known = open.get(request);
   if (known !== undefined) return known;
-  if (options.when?.(request) === false) return undefined;
+  const { when, route } = options;
+  if (when !== undefined && asked(() => when(request)) === false) return undefined;
   const opened = new RequestRun(request.method ?? "GET", request.headers, options);
   open.set(request, opened);
-  if (options.route !== undefined) opened.route = () => options.route?.(request);
+  if (route !== undefined) opened.route = () => route(request);
   const sent = countBytes(response);
   finished(response, (error) => {
     open.delete(request);
@@ -146,6 +147,16 @@ export function openRequest(
     opened.end(response.statusCode, hasNoBody ? 0 : sent(), error?.code === "ERR_STREAM_PREMATURE_CLOSE");
   });
   return opened;
+}
+
+/** Asks a function of the program, whose mistakes must not break an answer. */
+function asked<R>(ask: () => R): R | undefined {
+  try {
+    return ask();
+  } catch (error) {
+    process.emitWarning(`pulse-mlflow: an option of trackRequests failed: ${String(error)}`);
+    return undefined;
+  }
 }
 
 /** Counts the bytes of an answer's body as it is written. */
