@@ -309,7 +309,7 @@ tracked(async (lr: number) => lr, { params: ["1"] });
 tracked(async () => result, { nset: "child" });
 // nest says: '"chidl"' is not assignable to type
 tracked(async () => result, { nest: "chidl" });
-// metrics says: only generators are followed
+// metrics says: of Node's streams and other emitters only the end is followed
 tracked(() => Readable.from([]), { metrics: "loss" });
 // metrics says: this path leads to no number in what the function returns … "los" … there are … "loss"
 withRun({ metrics: "los" }, async () => result);
