@@ -13,7 +13,7 @@ import {
   parseFilter,
 } from "../search/filter.js";
 import { type Entity, isTime, RUNS } from "../search/identifiers.js";
-import { type OrderBy, parseOrder } from "../search/order.js";
+import { distinct, type OrderBy, parseOrder } from "../search/order.js";
 import { needCount, Results } from "./results.js";
 
 /** The keys that a search knows; those of an experiment with a schema are its own. */
@@ -268,12 +268,7 @@ export class RunSearch<K extends RunKeys = RunKeys> extends Results<MlflowRun> {
         throw wrongInput("orderBy", "column", "a field's asc() or desc()", order);
       });
     });
-    const orders = [...this.#query.orders, ...added];
-    const names = orders.map(({ entity, key }) => `${entity} ${key}`);
-    const twice = names.find((name, i) => names.indexOf(name) !== i);
-    if (twice !== undefined)
-      throw new PulseError("INVALID_FILTER", `orderBy names ${JSON.stringify(twice)} twice; once is enough.`);
-    return this.#with({ orders });
+    return this.#with({ orders: distinct([...this.#query.orders, ...added]) });
   }
 
   /** At most this many runs. */

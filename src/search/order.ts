@@ -14,11 +14,15 @@ export interface OrderBy {
  * @throws PulseError `INVALID_FILTER` that points at the mistake.
  */
 export function parseOrder(columns: readonly string[], of: Searchable = RUNS): OrderBy[] {
-  const orders = columns.map((column) => parseColumn(column, of));
-  const names = orders.map(({ entity, key }) => `${entity} ${key}`);
-  const twice = names.findIndex((name, i) => names.indexOf(name) !== i);
-  if (twice < 0) return orders;
-  throw new PulseError("INVALID_FILTER", `orderBy names ${JSON.stringify(columns[twice])} twice; once is enough.`);
+  return distinct(columns.map((column) => parseColumn(column, of)));
+}
+
+/** @internal @throws PulseError `INVALID_FILTER` for a column that is named twice */
+export function distinct(orders: OrderBy[]): OrderBy[] {
+  const names = orders.map(({ entity, key }) => (entity === "attribute" ? key : `${entity}s.${key}`));
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice === undefined) return orders;
+  throw new PulseError("INVALID_FILTER", `orderBy names ${JSON.stringify(twice)} twice; once is enough.`);
 }
 
 function parseColumn(text: string, of: Searchable): OrderBy {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MlflowClient } from "../../src/client/mlflow-client.js";
 import { defineExperiment } from "../../src/decorators/define-experiment.js";
+import { configure, shutdown, withRun } from "../../src/index.js";
 import { createTestTracker } from "../../src/testing/test-tracker.js";
 
 /** A tracker with three runs, and a client on it. */
@@ -197,4 +198,19 @@ test("an experiment with a schema finds its runs and its best run", async () => 
   // @ts-expect-error the experiment has no such metric
   Sweep.runs(client).where((r) => r.metric("los").gt(2));
   await assert.rejects(Sweep.bestRun("time", { client }), { code: "INVALID_OPTION", message: /has no goal/ });
+});
+
+test("a client without options reads from the tracker that is the default one by then", async () => {
+  const client = new MlflowClient();
+  for (const runName of ["one", "two"]) {
+    configure({ trackingUri: "memory:", experiment: "Sweep" });
+    withRun({ runName }, () => undefined);
+    const runs = await client.runs("Sweep").toArray();
+    assert.deepEqual(
+      runs.map((run) => run.runName),
+      [runName],
+    );
+  }
+  await client.close();
+  await shutdown();
 });

@@ -196,7 +196,7 @@ export class TrackedCall implements CallObserver, MetricSink {
     try {
       this.capture(value);
       this.#judge(value);
-      if (!this.#joined) this.run?.ends?.({ result: value });
+      if (!this.#joined && this.#host.config.hooks?.onRunEnd) this.run?.ends({ result: value });
     } catch (error) {
       unended = { call: this, error, next: unended };
       throw error;
