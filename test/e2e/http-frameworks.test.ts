@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
 import { createRequire } from "node:module";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { join } from "node:path";
@@ -369,7 +370,14 @@ test("options: which requests are tracked, what fails, whose headers are believe
       ["API", "FAILED", "HTTP 404", "ml", trustHeaders ? parent : undefined],
     );
   }
-  for (const wrong of [{ failFrom: "x" }, { maxRuns: 1 }, { when: 1 }, { tracker: {} }])
+  for (const wrong of [
+    { failFrom: "x" },
+    { maxRuns: 1 },
+    { when: 1 },
+    { tracker: {} },
+    { ignore: [() => 1] },
+    { tags: [] },
+  ])
     assert.throws(() => express(wrong as never), { code: "INVALID_OPTION" });
   assert.throws(() => node("no handler" as never), { code: "INVALID_OPTION" });
 });
@@ -465,6 +473,23 @@ test("pipelined requests, an upgraded socket and a double next are answered", as
   const answer = await fetch(`http://127.0.0.1:${await listening(createServer(app))}/`);
   assert.equal(await answer.text(), "once");
   assert.equal((await over(twice, 1))[0]?.status, "FINISHED");
+});
+
+test("HTTP/2, and options that throw", async () => {
+  const tracker = createTestTracker();
+  const fails = () => assert.fail("mine");
+  const handler = node((_, response) => response.end("hello"), { tracker, when: fails, route: fails });
+  const server = createHttp2Server(handler as never);
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const client = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const warned = new Promise((resolve) => process.once("warning", resolve));
+  const stream = client.request({ ":path": "/" });
+  assert.equal(Buffer.concat(await Readable.from(stream).toArray()).toString(), "hello");
+  const [run] = await over(tracker, 1);
+  assert.deepEqual([run?.name, run?.status, run?.metrics["http.response_bytes"]?.[0]?.value], ["GET", "FINISHED", 5]);
+  assert.match(String(await warned), /an option of trackRequests failed: .*mine/);
+  client.close();
+  server.close();
 });
 
 test("the runs of requests are read from a database by MLflow's own client", async (t) => {

@@ -42,10 +42,13 @@ export interface RequestOptions {
   readonly tracker?: Tracker | undefined;
 }
 
+const isErrorName = (value: unknown): boolean =>
+  typeof value === "string" || (typeof value === "function" && typeof value.prototype === "object");
+
 const CHECKS: Record<keyof RequestOptions, Check> = {
-  experiment: ["a text", (value) => typeof value === "string"],
+  experiment: ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""],
   runName: ["a text", (value) => typeof value === "string" && value !== ""],
-  tags: ["a record", (value) => typeof value === "object"],
+  tags: ["a record", (value) => typeof value === "object" && value !== null && !Array.isArray(value)],
   maxRunsPerSecond: ["a whole number, 0 or more", (value) => Number.isSafeInteger(value) && (value as number) >= 0],
   sample: ["a number from 0 to 1", (value) => typeof value === "number" && value >= 0 && value <= 1],
   route: ["a function", (value) => typeof value === "function"],
@@ -56,7 +59,7 @@ const CHECKS: Record<keyof RequestOptions, Check> = {
   ],
   ignore: [
     "a list of error classes and names, or a function",
-    (value) => Array.isArray(value) || typeof value === "function",
+    (value) => typeof value === "function" || (Array.isArray(value) && value.every(isErrorName)),
   ],
   trustHeaders: ["true or false", (value) => typeof value === "boolean"],
   tracker: [
@@ -162,6 +165,7 @@ function asked<R>(ask: () => R): R | undefined {
 /** Counts the bytes of an answer's body as it is written. */
 function countBytes(response: ServerResponse): () => number {
   let bytes = 0;
+  let isEnding = false; // HTTP/2 writes what it ends with
   const count = (chunk: unknown, encoding: unknown): void => {
     if (typeof chunk === "string")
       bytes += Buffer.byteLength(chunk, typeof encoding === "string" ? (encoding as BufferEncoding) : undefined);
@@ -169,11 +173,12 @@ function countBytes(response: ServerResponse): () => number {
   };
   const { write, end } = response;
   response.write = function (this: ServerResponse, ...args: unknown[]) {
-    count(args[0], args[1]);
+    if (!isEnding) count(args[0], args[1]);
     return Reflect.apply(write, this, args) as boolean;
   };
   response.end = function (this: ServerResponse, ...args: unknown[]) {
-    count(args[0], args[1]);
+    if (!isEnding) count(args[0], args[1]);
+    isEnding = true;
     return Reflect.apply(end, this, args) as ServerResponse;
   } as typeof end;
   return () => bytes;
