@@ -1992,6 +1992,7 @@ export { bind, withRun } from "./run/call/with-run.js";
 export { registerResultKind } from "./run/call/result-kinds.js";
 export type { FollowedCall, ResultKind } from "./run/call/result-kind.js";
 export { startRun } from "./run/call/start-run.js";
+export { withFlush, type WithFlushOptions } from "./run/call/with-flush.js";
 export { currentRun, requireRun } from "./run/current.js";
 export type { Run } from "./run/run.js";
 export type { MetricOptions, MetricValue } from "./run/verbs/metric-value.js";
@@ -2131,6 +2132,33 @@ import { type AnyFunction } from "./plan.js";
  * ```
  */
 export declare function tracked<F extends AnyFunction, const S extends SelectorFor<ResultSeenOf<F>, ArgsOf<F>> = Selector<ResultSeenOf<F>, ArgsOf<F>>, A extends string = string, M extends Checked<S> = MetricCheck<S, never, F, "what the function returns">, P extends Checked<A> = ParamCheck<A, F, "function">, Args extends readonly Untyped[] = ArgsOf<F>>(fn: F, options?: CheckedOptions<F, S, A, NoInfer<M>, NoInfer<P>, Args>): F;
+
+// run/call/with-flush.d.ts
+/** Options of `withFlush`. */
+export interface WithFlushOptions {
+    /**
+     * How much of the time that the platform leaves is kept for the answer, in milliseconds. The time is that of an
+     * argument with `getRemainingTimeInMillis`, as AWS Lambda passes it. @default 500
+     */
+    readonly reserveMs?: number | undefined;
+    /**
+     * How long delivery may take, in milliseconds.
+     * @default what the platform leaves, if it tells; else until the store has accepted nothing for `exitTimeoutMs`
+     */
+    readonly timeoutMs?: number | undefined;
+}
+/**
+ * Returns a handler that delivers what was recorded before it answers: for functions whose process is frozen or ended
+ * as soon as they have answered. What cannot be delivered in time is kept as usual. The handler's answer or error is
+ * passed on; the one returned always answers by a promise.
+ * @throws PulseError `INVALID_OPTION` for an unknown option or a wrong value.
+ * @example
+ * ```ts
+ * const handler = withFlush(tracked(async (event: { n: number }) => ({ n: event.n }), { experiment: "Lambda", metrics: "n" }));
+ * await handler({ n: 1 }); // the run is stored
+ * ```
+ */
+export declare function withFlush<A extends readonly unknown[], R>(handler: (...args: A) => R, options?: WithFlushOptions): (...args: A) => Promise<Awaited<R>>;
 
 // run/call/with-run.d.ts
 import type { Checked, ResultCheck, ResultSeen, SelectorFor } from "../../capture/check.js";

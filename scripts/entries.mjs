@@ -40,6 +40,7 @@ export const ENTRIES = [
       "startRun",
       "stats",
       "tracked",
+      "withFlush",
       "withRun",
     ],
   },

@@ -12,6 +12,7 @@ export { bind, withRun } from "./run/call/with-run.js";
 export { registerResultKind } from "./run/call/result-kinds.js";
 export type { FollowedCall, ResultKind } from "./run/call/result-kind.js";
 export { startRun } from "./run/call/start-run.js";
+export { withFlush, type WithFlushOptions } from "./run/call/with-flush.js";
 export { currentRun, requireRun } from "./run/current.js";
 
 // A run, and the arguments of its methods

@@ -129,6 +129,9 @@ export const withRun: typeof pulse.withRun = ((options: object, fn: (run: pulse.
 export const startRun: typeof pulse.startRun = (options) => discardingRun(options);
 export const currentRun: typeof pulse.currentRun = () => undefined;
 export const requireRun: typeof pulse.requireRun = () => discardingRun();
+export const withFlush: typeof pulse.withFlush = ((handler: (...args: unknown[]) => unknown) =>
+  async (...args: unknown[]) =>
+    handler(...args)) as never;
 export const bind: typeof pulse.bind = (fn) => fn;
 export const flush: typeof pulse.flush = async () => undefined;
 export const shutdown: typeof pulse.shutdown = async () => undefined;
