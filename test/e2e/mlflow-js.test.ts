@@ -88,7 +88,7 @@ test("MlflowClient reads through mlflow-js what its calls can answer", async () 
     (await client.getMetricHistory(run, "loss")).map(({ value }) => value),
     [run.metrics["loss"]],
   );
-  await assert.rejects(client.restoreRun(run), { code: "WRONG_TARGET", message: /has no call runs\/restore/ });
+  await assert.rejects(client.restoreRun(run), { code: "UNSUPPORTED", message: /has no call runs\/restore/ });
   await tracker.shutdown();
 });
 
