@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
 import { createRequire } from "node:module";
@@ -473,6 +475,43 @@ test("pipelined requests, an upgraded socket and a double next are answered", as
   const answer = await fetch(`http://127.0.0.1:${await listening(createServer(app))}/`);
   assert.equal(await answer.text(), "once");
   assert.equal((await over(twice, 1))[0]?.status, "FINISHED");
+});
+
+test("the middlewares fit the frameworks' own types", () => {
+  const folder = tempFolder("types");
+  symlinkSync(modules, join(folder, "node_modules"));
+  writeFileSync(
+    join(folder, "program.ts"),
+    `import express from "express";
+import Fastify from "fastify";
+import { Hono } from "hono";
+import Koa from "koa";
+import { createServer } from "node:http";
+import { trackErrors, trackRequests as ofExpress } from "pulse-mlflow/express";
+import { trackRequests as ofFastify } from "pulse-mlflow/fastify";
+import { trackRequests as ofHono } from "pulse-mlflow/hono";
+import { trackRequests } from "pulse-mlflow/http";
+import { trackRequests as ofKoa } from "pulse-mlflow/koa";
+const koa = new Koa().use(ofKoa({ experiment: "S" }));
+express().use(ofExpress({ experiment: "S" }), trackErrors());
+Fastify().register(ofFastify, { experiment: "S" });
+new Hono().use(ofHono({ when: ({ url }) => url !== "/health" })).use("*", ofHono());
+createServer(trackRequests(koa.callback(), { route: ({ url }) => url }));
+// @ts-expect-error: there is no such option
+ofExpress({ experimnet: "S" });
+`,
+  );
+  const options = {
+    ...{ strict: true, module: "nodenext", target: "es2022", noEmit: true, skipLibCheck: true, types: ["node"] },
+    paths: {
+      "pulse-mlflow/http": [`${process.cwd()}/dist/esm/integrations/http/node.d.ts`],
+      "pulse-mlflow/*": [`${process.cwd()}/dist/esm/integrations/http/*.d.ts`],
+    },
+  };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options, files: ["program.ts"] }));
+  const tsc = join(process.cwd(), "node_modules/typescript/bin/tsc");
+  const { stdout } = spawnSync(process.execPath, [tsc, "-p", folder], { encoding: "utf8" });
+  assert.equal(stdout, "");
 });
 
 test("HTTP/2, and options that throw", async () => {
