@@ -21,7 +21,7 @@ import { experimentTables, orderOf, runTables, type SearchTables, type Sql, wher
 import type { SqliteStore } from "./sqlite-store.js";
 
 /** How many runs are read together: few enough to hold the event loop for a few milliseconds only. */
-const CHUNK = 100;
+const CHUNK = 50;
 /** How many values of a metric are made in one turn of the event loop. */
 const SLICE = 5_000;
 /** A run with fewer values than this is read by the index of its values. */
