@@ -480,3 +480,50 @@ test("summaries know steps above 2^53, and of equal steps the first time", async
   assert.deepEqual([tie?.first, tie?.min], Array(2).fill({ value: 2, timestamp: 1_000, step: 0 }));
   await client.close();
 });
+
+test("a text that is NULL in the database is an empty one, and pages go on behind it", async () => {
+  const { disk, path, close } = await both(new Random(8), 30);
+  const db = openDatabase(path, { waitMs: 5_000 });
+  db.exec("UPDATE runs SET user_id = NULL; UPDATE tags SET value = NULL WHERE key = 'stage'");
+  db.close();
+  for (const column of ["user_id", "tags.stage", "artifact_uri DESC"]) {
+    const search = disk.searchRuns({ orderBy: [column], viewType: "all" });
+    const ids: string[] = [];
+    for (let token: string | undefined = ""; token !== undefined && ids.length < 60; ) {
+      const page: { items: { runId: string }[]; nextPageToken?: string } = await search.page({
+        maxResults: 7,
+        ...(token !== "" && { pageToken: token }),
+      });
+      ids.push(...page.items.map(({ runId }) => runId));
+      token = page.nextPageToken;
+    }
+    assert.deepEqual([ids.length, new Set(ids).size], [30, 30], column);
+  }
+  await close();
+});
+
+test("what Python writes as JSON is read, and a caller's own error is passed on", async () => {
+  const { disk, path, close } = await both(new Random(2), 1);
+  await close();
+  const tracker = createTracker({ trackingUri: `sqlite:///${path}` });
+  const client = new MlflowClient({ tracker });
+  const run = tracker.startRun();
+  run.logText('{"nan": NaN, "low": [-Infinity, Infinity], "text": "NaN, \\"Infinity\\""}', "d.json");
+  run.logText("{nan: NaN}", "bad.json");
+  run.end();
+  await tracker.flush();
+  const expected = {
+    nan: Number.NaN,
+    low: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
+    text: 'NaN, "Infinity"',
+  };
+  assert.deepEqual(await client.loadDict(run, "d.json"), expected);
+  await assert.rejects(client.loadDict(run, "bad.json"), { code: "ARTIFACT_UNREADABLE" });
+  const to = tempFolder("told");
+  const mine = new Error("mine");
+  const onProgress = (): never => {
+    throw mine;
+  };
+  await assert.rejects(client.downloadArtifacts(run, { path: "d.json", to, onProgress }), (error) => error === mine);
+  await Promise.all([client.close(), disk.close(), tracker.shutdown()]);
+});
