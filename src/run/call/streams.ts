@@ -23,6 +23,12 @@ function put(object: object, key: PropertyKey, value: AnyFunction): void {
 /** Whether methods can be put on an object. */
 const isOpen = (object: object): boolean => Object.isExtensible(object);
 
+/**
+ * What somebody may hold of a result without holding the result itself, such as its iterator. It keeps the result from
+ * being collected, which would end the run.
+ */
+const resultOf = new WeakMap<object, object>();
+
 /** A web stream, of any implementation. Whoever reads it reads through a second one, which tells what comes. */
 const webStream: ResultKind<ReadableStream> = {
   name: "ReadableStream",
@@ -114,6 +120,7 @@ const response: ResultKind<Response> = {
       call.done();
       return answer;
     }
+    resultOf.set(body, answer);
     followStream(body, call, () => undefined);
     // Some implementations read the body without its methods.
     for (const method of ["arrayBuffer", "blob", "bytes", "formData", "json", "text"]) {
@@ -178,7 +185,10 @@ const asyncIterable: ResultKind<AsyncIterable<unknown>> = {
       const first = isFirst;
       isFirst = false;
       const iterator = call.enter(() => Reflect.apply(iterate, this, args)) as AsyncIterator<unknown>;
-      return first ? followed(iterator, call) : iterator;
+      if (!first) return iterator;
+      const given = followed(iterator, call);
+      resultOf.set(given, iterable);
+      return given;
     });
     return iterable;
   },

@@ -362,6 +362,32 @@ test("a result that is collected ends its run, as partial", async () => {
   assert.deepEqual(statusOf(tracker), ["FINISHED", "true"]);
 });
 
+test("what is held of a result while it is read keeps its run open", async () => {
+  const tracker = createTestTracker();
+  const counts = () => ({
+    [Symbol.asyncIterator]() {
+      let n = 0;
+      return { next: async () => ({ done: n === 3, value: ++n }) };
+    },
+  });
+  const iterator = tracker.run(() => tracked(counts)())[Symbol.asyncIterator]();
+  const body = tracker.run(() => tracked(() => new Response(webStream(bytesOf("a", "b"))))()).body as ReadableStream;
+  for (let turn = 0; turn < 20; turn++) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    collectGarbage();
+  }
+  assert.deepEqual(
+    tracker.runs.map(({ status }) => status),
+    ["RUNNING", "RUNNING"],
+  );
+  while (!(await iterator.next()).done);
+  assert.equal(await text(body as never), "ab");
+  assert.deepEqual(
+    tracker.runs.map(({ status, tags }) => [status, tags["pulse.partial"]]),
+    Array(2).fill(["FINISHED", undefined]),
+  );
+});
+
 test("a block that returns a stream keeps its run for it", async () => {
   const tracker = createTestTracker();
   const given = tracker.run(() => withRun({ runName: "block" }, () => webStream([1])));
