@@ -152,12 +152,19 @@ export function openRequest(
   return opened;
 }
 
+/** What was already said of options that fail: each request would say it again. */
+const said = new Set<string>();
+const MOST_SAID = 20;
+
 /** Asks a function of the program, whose mistakes must not break an answer. */
 function asked<R>(ask: () => R): R | undefined {
   try {
     return ask();
   } catch (error) {
-    process.emitWarning(`pulse-mlflow: an option of trackRequests failed: ${String(error)}`);
+    const text = `pulse-mlflow: an option of trackRequests failed: ${String(error)}`;
+    if (said.has(text) || said.size >= MOST_SAID) return undefined;
+    said.add(text);
+    process.emitWarning(text);
     return undefined;
   }
 }

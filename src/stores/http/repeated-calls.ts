@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { later } from "../../base/detached.js";
 import { forReaders, MlflowError, PulseError } from "../../base/errors.js";
 import { Failure } from "../../http/failure.js";
 import type { TrackingApi } from "../../http/tracking-api.js";
@@ -44,7 +44,8 @@ export class RepeatedCalls {
         if (!(error instanceof Failure)) throw error;
         const passes = error.error.retryable && (error.kind === "away" || error.kind === "retry");
         if (!passes || attempt >= retries || this.#closed) throw refusedFor(error.error);
-        await sleep(Math.min(error.afterMs ?? RETRY_MS * 4 ** attempt, MOST_RETRY_MS));
+        const ms = Math.min(error.afterMs ?? RETRY_MS * 4 ** attempt, MOST_RETRY_MS);
+        await new Promise<void>((resolve) => void later(resolve, ms));
       }
   }
 }
