@@ -251,32 +251,33 @@ Object.defineProperty(MlflowError, Symbol.hasInstance, {
   },
 });
 
-/** What to do about problems that recording survives, where nothing is recorded. */
+/** What to do about problems whose usual advice is for a program that records. */
 const WHEN_READING: Partial<Record<PulseErrorCode, string>> = {
   CLOSED: "Make a new client.",
   STORE_UNAVAILABLE: "Try again when the store is back.",
   STORE_BUSY: "Try again when the store is free.",
   SERVER_ERROR: "Try again later.",
-  TLS_FAILED: "",
-  UNAUTHORIZED:
-    "Check `auth`, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and whether they may be sent to this server (docs/configuration.md).",
-  FORBIDDEN: "Check `auth` and what the user may do.",
-  NO_MLFLOW: "Check the tracking URI: it must be the root of an MLflow server.",
   RUN_NOT_FOUND: "Check the id of the run, and the tracking URI.",
   EXPERIMENT_NOT_FOUND: "Check the id or the name of the experiment, and the tracking URI.",
   RUN_DELETED: "Restore the run first.",
-  DISK_FULL: "Free space on that disk.",
 };
+
+/** @internal Removes the trailing "recording goes on ...", which only applies to programs that record. */
+export function withoutRecording(text: string): string {
+  return text.replace(/;?\s*\brecording goes on\b.*/i, (cut) => (cut.startsWith(";") ? "." : ""));
+}
 
 /** @internal Gives an error the advice for somebody who reads or administers; `code`: instead of its own. */
 export function forReaders(error: unknown, code?: PulseErrorCode): unknown {
   if (!(error instanceof PulseError)) return error;
-  const { detail, cause, code: own } = error;
-  const advice = WHEN_READING[code ?? own];
-  if (code === undefined && (advice === undefined || advice === error.todo)) return error;
+  const { detail, cause, todo } = error;
+  const as = code ?? error.code;
+  const isUsual = todo === PROBLEMS[error.code].todo; // that of an object store is its own
+  const advice = (isUsual ? WHEN_READING[as] : undefined) ?? withoutRecording(isUsual ? PROBLEMS[as].todo : todo);
+  if (code === undefined && advice === todo) return error;
   return error instanceof MlflowError
-    ? new MlflowError(code ?? own, detail, error.errorCode, error.httpStatus, error.serverMessage, advice)
-    : new PulseError(code ?? own, detail, cause, advice);
+    ? new MlflowError(as, detail, error.errorCode, error.httpStatus, error.serverMessage, advice)
+    : new PulseError(as, detail, cause, advice);
 }
 
 /** @internal Returns the message of any thrown value; long ones are cut. */

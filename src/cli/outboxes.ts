@@ -1,7 +1,6 @@
 import { amount, bytes, counted, type Files } from "../base/amounts.js";
-import { PulseError } from "../base/errors.js";
+import { PulseError, withoutRecording } from "../base/errors.js";
 import { shownText } from "../base/text/redact.js";
-import { withoutRecording } from "../contracts/finding.js";
 import {
   closeOutbox,
   type FileCount,

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { messageOf, PulseError, type PulseErrorCode } from "../base/errors.js";
+import { messageOf, PulseError, type PulseErrorCode, withoutRecording } from "../base/errors.js";
 import { isThere } from "../base/folders.js";
 import { shownText } from "../base/text/redact.js";
 import type { Finding } from "./tracking-store.js";
@@ -20,11 +20,6 @@ export function problem(what: string, error: unknown): Finding {
  */
 export function advised(error: PulseError): { detail: string; todo: string } {
   return { detail: shownText(error.detail), todo: ADVICE[error.code] ?? withoutRecording(error.todo) };
-}
-
-/** Removes the trailing "recording goes on ...", which only applies to running programs. */
-export function withoutRecording(text: string): string {
-  return text.replace(/;?\s*\brecording goes on\b.*/i, (cut) => (cut.startsWith(";") ? "." : ""));
 }
 
 const ADVICE: Partial<Record<PulseErrorCode, string>> = {
