@@ -44,75 +44,100 @@ export function registerResultKind<T = unknown>(kind: ResultKind<T>): () => void
   };
 }
 
-/** Objects that are followed: one that is returned again belongs to its first call. */
-const followed = new WeakSet<object>();
+/** What is followed, by what the caller got of it. */
+const followings = new WeakMap<object, Following>();
 
-const abandoned = new FinalizationRegistry<Following>((call) => call.leave());
+const abandoned = new FinalizationRegistry<Following>((following) => following.leave());
 
+/** The calls that last as long as one result: a call may return what an inner one returned to it. */
 class Following implements FollowedCall {
-  readonly #observer: CallObserver;
+  readonly #calls: CallObserver[];
+  /** What was known of the result when it was returned. */
+  readonly #head: unknown[] = [];
+  #returned = false;
   over = false;
 
-  constructor(observer: CallObserver) {
-    this.#observer = observer;
+  constructor(call: CallObserver) {
+    this.#calls = [call];
+  }
+
+  returned(): void {
+    this.#returned = true;
+  }
+
+  /** Adds a call that returns the same result. */
+  add(call: CallObserver): void {
+    for (const value of this.#head) call.step(value);
+    this.#calls.push(call);
   }
 
   enter<R>(fn: () => R): R {
-    return scopes.storage.run(this.#observer.scope, fn);
+    return scopes.storage.run(this.#calls[0]?.scope, fn);
   }
 
   step(value: unknown): void {
-    if (!this.over) this.#observer.step(value);
+    if (this.over) return;
+    if (!this.#returned) this.#head.push(value);
+    for (const call of this.#calls) call.step(value);
   }
 
   done(...given: [value?: unknown]): void {
-    if (!this.#ends()) return;
-    if (given.length > 0) this.#observer.done(given[0]);
-    else this.#observer.exhausted();
+    for (const call of this.#end()) {
+      if (given.length > 0) call.done(given[0]);
+      else call.exhausted();
+    }
   }
 
   fail(error: unknown): void {
-    if (this.#ends()) this.#observer.failed(error);
+    for (const call of this.#end()) call.failed(error);
   }
 
   leave(): void {
-    if (this.#ends()) this.#observer.abandoned();
+    for (const call of this.#end()) call.abandoned();
   }
 
-  #ends(): boolean {
-    if (this.over) return false;
+  /** The calls that end now: none if they have ended. */
+  #end(): readonly CallObserver[] {
+    if (this.over) return [];
     this.over = true;
     abandoned.unregister(this);
-    return true;
+    return this.#calls;
   }
 }
 
 /**
  * @internal Follows a result of a registered or built-in kind. Returns what the caller gets, or undefined if the result is of no
- * such kind.
+ * such kind, or was complete when it was returned before.
  */
 export function follow(result: object, observer: CallObserver): object | undefined {
   if (types.isProxy(result)) return undefined;
   const kind =
     (registered.length > 0 ? kindOf(result, observer, registered) : undefined) ??
     (observer.keepsStreams ? undefined : kindOf(result, observer, kindsFor(result)));
-  if (kind === undefined || followed.has(result)) return undefined;
+  if (kind === undefined) return undefined;
+  const known = followings.get(result);
+  if (known?.over) return undefined;
+  if (known !== undefined) {
+    known.add(observer);
+    return result;
+  }
   observer.isolate();
-  const call = new Following(observer);
+  const following = new Following(observer);
   try {
-    const given = kind.follow(result, call) as object;
-    for (const each of [result, given]) followed.add(each);
+    const given = kind.follow(result, following) as object;
+    following.returned();
+    followings.set(given, following);
     // Most are over by the end of this turn, and entries of the registry are expensive.
     const held = new WeakRef(given);
     soon(() => {
       const there = held.deref();
-      if (there === undefined) call.leave();
-      else if (!call.over) abandoned.register(there, call, call);
+      if (there === undefined) following.leave();
+      else if (!following.over) abandoned.register(there, following, following);
     }).unref();
     return given;
   } catch (error) {
     observer.broken(`following a result of kind ${JSON.stringify(kind.name)}`, error);
-    call.done();
+    following.done();
     return result;
   }
 }

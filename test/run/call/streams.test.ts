@@ -256,7 +256,7 @@ test("a stream of Node's is followed to its end; what it does when read is in th
     assert.equal(statusOf(returning(over).tracker)[0], "FINISHED");
 });
 
-test("what the call was made on or with, or was followed before, is not followed", async () => {
+test("what the call was made on or with is not followed, nor what is complete", async () => {
   const tracker = createTestTracker();
   const answer = Object.assign(new Answer(), {
     self: tracked(function (this: unknown) {
@@ -264,16 +264,44 @@ test("what the call was made on or with, or was followed before, is not followed
     }),
   });
   const pass = tracked((given: unknown) => given);
-  tracker.run(() => [answer.self(), pass(answer)]);
   const kept = tracked(() => answer);
+  const statuses = () => tracker.runs.map(({ status }) => status);
+  tracker.run(() => [answer.self(), pass(answer)]);
+  assert.deepEqual(statuses(), ["FINISHED", "FINISHED"]);
   const [first, second] = tracker.run(() => [kept(), kept()]);
   assert.ok(first === second);
-  assert.deepEqual(
-    tracker.runs.map(({ status }) => status),
-    ["FINISHED", "FINISHED", "RUNNING", "FINISHED"],
-  );
+  assert.deepEqual(statuses().slice(2), ["RUNNING", "RUNNING"]);
   for await (const _ of answer);
-  assert.equal(tracker.runs[2]?.status, "FINISHED");
+  assert.deepEqual(statuses().slice(2), ["FINISHED", "FINISHED"]);
+  tracker.run(kept);
+  assert.equal(statuses()[4], "FINISHED");
+});
+
+const readAll = async (given: AsyncIterable<unknown>): Promise<void> => {
+  for await (const _ of given);
+};
+
+test("a call that returns what an inner call returned lasts as long", async () => {
+  const kinds: Record<string, [make: () => unknown, read: (given: never) => Promise<unknown>]> = {
+    iterable: [() => new Answer(), readAll],
+    stream: [() => webStream([{ n: 1 }, { n: 2 }]), readAll],
+    response: [() => Object.assign(new Response("text"), { n: 5 }), async (given: Response) => given.text()],
+    readable: [() => Object.assign(Readable.from(["a"]), { n: 5 }), async (given: Readable) => text(given)],
+  };
+  for (const [name, [make, read]] of Object.entries(kinds))
+    for (const late of [false, true]) {
+      const tracker = createTestTracker();
+      const inner = tracked(() => (late ? Promise.resolve(make()) : make()), { runName: "inner", metrics: "n" });
+      const outer = tracked(() => inner(), { runName: "outer", metrics: { outer: "n" } });
+      const given = await tracker.run(outer);
+      assert.deepEqual(new Set(tracker.runs.map(({ status }) => status)), new Set(["RUNNING"]), name);
+      await read(given as never);
+      const [whole, part] = ["outer", "inner"].map((run) => tracker.runs.find(({ name }) => name === run));
+      assert.deepEqual([whole?.status, part?.status], ["FINISHED", "FINISHED"], name);
+      const values = (metrics: readonly { readonly value: number }[] | undefined) => metrics?.map(({ value }) => value);
+      assert.ok((values(part?.metrics["n"])?.length ?? 0) > 0, name);
+      assert.deepEqual(values(whole?.metrics["outer"]), values(part?.metrics["n"]), name);
+    }
 });
 
 /** As query builders are: `then` runs the query, each time. */
