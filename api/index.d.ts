@@ -535,10 +535,20 @@ type TakenBy<M> = Loose<M> extends true ? unknown : M extends {
 export type ArgsOf<M> = Loose<M> extends true ? Untyped[] : TakenBy<M> extends infer A extends readonly Untyped[] ? A : Untyped[];
 /** What selectors see: the value of a promise; of generators and streams, what they give. */
 type Seen<R> = Loose<R> extends true ? unknown : R extends unknown ? Streamed<Awaited<R>> : never;
-/** Of a generator what it yields, of a stream its chunks; emitters are only followed to their end. */
+/** Of a generator what it yields, of a stream its chunks; emitters are only followed to their end, subjects not. */
 type Streamed<T> = Loose<T> extends true ? T : T extends AnyIterator<infer Y> ? Y : T extends {
     on(...args: never): unknown;
-} ? T : T extends AsyncIterable<infer Y> | ReadableStream<infer Y> ? Y : T;
+} | {
+    next(...args: never): unknown;
+} ? T : T extends AsyncIterable<infer Y> | ReadableStream<infer Y> | Observable<infer Y> ? Y : T;
+/** RxJS's, if `pulse-mlflow/rxjs` is loaded. By its shape: most programs do not have RxJS. */
+interface Observable<Y> {
+    subscribe(...args: never): {
+        unsubscribe(): void;
+    };
+    pipe(...args: never): unknown;
+    forEach(next: (value: Y) => void): Promise<void>;
+}
 type AnyIterator<Y> = AsyncIterator<Y, unknown, never> | Iterator<Y, unknown, never>;
 /** What selectors of files see: streams are kept as they are. */
 type Kept<R> = Loose<R> extends true ? unknown : R extends AnyIterator<infer Y> ? Y : Awaited<R>;
@@ -2057,8 +2067,8 @@ export interface FollowedCall {
     done(value?: unknown): void;
     /** Ends the call as if it had thrown. */
     fail(error: unknown): void;
-    /** Ends the call because its result was left before its end: FINISHED, with tag `pulse.partial`. */
-    leave(): void;
+    /** Ends the call because its result was left before its end, with tag `pulse.partial`. @default "FINISHED" */
+    leave(status?: "FINISHED" | "KILLED"): void;
 }
 /** A kind of results that are not complete when they are returned. */
 export interface ResultKind<T = unknown> {
@@ -2068,7 +2078,8 @@ export interface ResultKind<T = unknown> {
     matches(result: object): boolean;
     /**
      * Follows a result: tells the call what comes of it. Returns what the caller gets, which should be the result itself;
-     * a result that is not iterated, awaited or read must not be so because of this.
+     * a result that is not iterated, awaited or read must not be so because of this. A call that returns what an inner
+     * call has returned to it lasts as long, and is told the same.
      */
     follow(result: T, call: FollowedCall): T;
 }

@@ -89,6 +89,13 @@ export const ENTRIES = [
     names: ["trackRequests"],
   },
   {
+    subpath: "./rxjs",
+    source: "integrations/rxjs",
+    apart: true,
+    budgetKb: 150,
+    names: ["trackedRun"],
+  },
+  {
     subpath: "./testing",
     source: "testing/index",
     budgetKb: 155,

@@ -68,17 +68,24 @@ export type ArgsOf<M> =
 /** What selectors see: the value of a promise; of generators and streams, what they give. */
 type Seen<R> = Loose<R> extends true ? unknown : R extends unknown ? Streamed<Awaited<R>> : never;
 
-/** Of a generator what it yields, of a stream its chunks; emitters are only followed to their end. */
+/** Of a generator what it yields, of a stream its chunks; emitters are only followed to their end, subjects not. */
 type Streamed<T> =
   Loose<T> extends true
     ? T
     : T extends AnyIterator<infer Y>
       ? Y
-      : T extends { on(...args: never): unknown }
+      : T extends { on(...args: never): unknown } | { next(...args: never): unknown }
         ? T
-        : T extends AsyncIterable<infer Y> | ReadableStream<infer Y>
+        : T extends AsyncIterable<infer Y> | ReadableStream<infer Y> | Observable<infer Y>
           ? Y
           : T;
+
+/** RxJS's, if `pulse-mlflow/rxjs` is loaded. By its shape: most programs do not have RxJS. */
+interface Observable<Y> {
+  subscribe(...args: never): { unsubscribe(): void };
+  pipe(...args: never): unknown;
+  forEach(next: (value: Y) => void): Promise<void>;
+}
 
 type AnyIterator<Y> = AsyncIterator<Y, unknown, never> | Iterator<Y, unknown, never>;
 

@@ -3,7 +3,7 @@ import { type Fielded, fieldOf } from "../base/text/fields.js";
 import { keyText } from "../base/text/keys.js";
 import { isLate, LATE } from "../base/text/returned-promise.js";
 import type { Aggregate } from "./aggregate.js";
-import { type CaptureReport, isStream, kindOf, STREAMS, sayNowhere } from "./nowhere.js";
+import { type CaptureReport, kindOf, lateValues, sayNowhere } from "./nowhere.js";
 import {
   entriesOf,
   fieldNames,
@@ -274,7 +274,8 @@ function nothingIn(name: string, result: unknown, source: string): string {
     const [many, them] = texts.length === 1 ? ["is a string", "it"] : ["are strings", "them"];
     return `no number was found: ${source} ${kindOf(result, name)} whose ${texts.slice(0, MAX_SHOWN).join(", ")} ${many}. Return ${them} as numbers, or use a function: (result) => Number(result.${texts[0]}).`;
   }
-  if (isStream(result)) return `no number was found: ${source} a stream. ${STREAMS}`;
+  const late = lateValues(result);
+  if (late !== undefined) return `no number was found: ${source} ${late}`;
   const why =
     getters.length > 0
       ? ` whose ${getters.slice(0, MAX_SHOWN).join(", ")} ${getters.length === 1 ? "is a getter" : "are getters"}, which are not run`

@@ -45,7 +45,8 @@ export function sayNowhere(
     const dotted = path.replace(/\[["']?([^\]"']+)["']?\]/g, ".$1");
     if (dotted !== path)
       return `${start} found nothing: indexes and names are written with dots, as in ${JSON.stringify(before + dotted)}.`;
-    if (isStream(root)) return `${start} found nothing; ${what} is a stream. ${STREAMS}`;
+    const late = lateValues(root);
+    if (late !== undefined) return `${start} found nothing; ${what} is ${late}`;
     if (names.length === 0) return `${start} found nothing; ${what} is ${kindOf(root)}.${optional}`;
     const meant = nearest(before + path, names);
     const shown = names.length > MAX_SHOWN ? `${names.slice(0, MAX_SHOWN).join(", ")}, and more` : names.join(", ");
@@ -68,12 +69,17 @@ export function kindOf(value: unknown, name = ""): string {
   return className === "" ? "an object" : `an instance of ${className}`;
 }
 
-export const STREAMS =
-  "Of bytes, Node's streams and other emitters only the end is followed: yield the values from an async generator.";
-
-export function isStream(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || types.isProxy(value)) return false;
-  return typeof (value as { [Symbol.asyncIterator]?: unknown })[Symbol.asyncIterator] === "function";
+/** If a result gives its values later, says what it is and how they are logged. */
+export function lateValues(value: unknown): string | undefined {
+  if (typeof value !== "object" || value === null || types.isProxy(value)) return undefined;
+  const { subscribe, forEach, next } = value as { subscribe?: unknown; forEach?: unknown; next?: unknown };
+  if (typeof subscribe === "function" && typeof forEach === "function")
+    return typeof next === "function"
+      ? "a Subject, which is not followed. Return subject.asObservable()."
+      : 'an Observable. import "pulse-mlflow/rxjs" once, so that it is followed.';
+  return Symbol.asyncIterator in value
+    ? "a stream. Of bytes, Node's streams and other emitters only the end is followed: yield the values from an async generator."
+    : undefined;
 }
 
 /** Whether a path leads to something that exists, even if it is empty, or into something empty. */

@@ -59,7 +59,7 @@ for (const [dialect, flags] of [
     mkdirSync(join(project, "node_modules"), { recursive: true });
     symlinkSync(root, join(project, "node_modules/pulse-mlflow"));
     mkdirSync(join(project, "node_modules/@opentelemetry"));
-    for (const name of ["cls-hooked", "reflect-metadata", "@opentelemetry/api"])
+    for (const name of ["cls-hooked", "reflect-metadata", "@opentelemetry/api", "rxjs"])
       symlinkSync(join(root, "node_modules", name), join(project, "node_modules", name));
     writeFileSync(join(project, "package.json"), '{ "type": "module" }');
     const files = [...programs].map(([name, code]) => {

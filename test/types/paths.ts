@@ -2,6 +2,7 @@
 // compile.
 import { Readable } from "node:stream";
 import { ReadableStream } from "node:stream/web";
+import { type Observable, of, Subject } from "rxjs";
 import {
   type CallOptions,
   createTracker,
@@ -294,6 +295,23 @@ class DoesNot {
   @LogMetric("loss")
   later(): Promise<ReadableStream<Result>> {
     return Promise.resolve(new ReadableStream());
+  }
+
+  @LogMetric("loss")
+  observable(): Observable<Result> {
+    return of(result);
+  }
+
+  // @ts-expect-error: no such path in its values
+  @LogMetric("los")
+  async wrongInObservable(): Promise<Observable<Result>> {
+    return of(result);
+  }
+
+  // @ts-expect-error: a Subject is not followed
+  @LogMetric("loss")
+  subject(): Subject<Result> {
+    return new Subject();
   }
 
   @LogMetric("loss")

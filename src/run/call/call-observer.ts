@@ -18,8 +18,8 @@ export interface CallObserver {
   done(value: unknown): void;
   /** The call threw, or its promise was rejected. */
   failed(error: unknown): void;
-  /** A generator was closed early or garbage collected. */
-  abandoned(): void;
+  /** A generator, or what else is followed, was left early or garbage collected. */
+  abandoned(status?: "FINISHED" | "KILLED"): void;
   /** A generator ran to its end. */
   exhausted(): void;
   /** The result is a thenable whose `then` may have side effects, so it is not called. */

@@ -8,8 +8,8 @@ export interface FollowedCall {
   done(value?: unknown): void;
   /** Ends the call as if it had thrown. */
   fail(error: unknown): void;
-  /** Ends the call because its result was left before its end: FINISHED, with tag `pulse.partial`. */
-  leave(): void;
+  /** Ends the call because its result was left before its end, with tag `pulse.partial`. @default "FINISHED" */
+  leave(status?: "FINISHED" | "KILLED"): void;
 }
 
 /** A kind of results that are not complete when they are returned. */
@@ -20,7 +20,8 @@ export interface ResultKind<T = unknown> {
   matches(result: object): boolean;
   /**
    * Follows a result: tells the call what comes of it. Returns what the caller gets, which should be the result itself;
-   * a result that is not iterated, awaited or read must not be so because of this.
+   * a result that is not iterated, awaited or read must not be so because of this. A call that returns what an inner
+   * call has returned to it lasts as long, and is told the same.
    */
   follow(result: T, call: FollowedCall): T;
 }

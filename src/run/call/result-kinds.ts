@@ -92,8 +92,8 @@ class Following implements FollowedCall {
     for (const call of this.#end()) call.failed(error);
   }
 
-  leave(): void {
-    for (const call of this.#end()) call.abandoned();
+  leave(status?: "FINISHED" | "KILLED"): void {
+    for (const call of this.#end()) call.abandoned(status);
   }
 
   /** The calls that end now: none if they have ended. */

@@ -219,10 +219,11 @@ export class TrackedCall implements CallObserver, MetricSink {
     }
   }
 
-  abandoned(): void {
+  abandoned(status?: "FINISHED" | "KILLED"): void {
     if (this.#joined) return;
     this.run?.setTag("pulse.partial", "true");
-    this.#end(undefined);
+    if (status === "KILLED" && this.#fault === undefined) this.run?.end("KILLED");
+    else this.#end(undefined);
   }
 
   #end(at: number | undefined): void {
