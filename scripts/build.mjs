@@ -99,7 +99,7 @@ for (const [i, { source, names }] of inBundle.entries()) {
   const begin = `"use strict";\nObject.defineProperty(exports, "__esModule", { value: true });\n`;
   writeFileSync(path, `${begin}const { entry${i}: entry } = require("./${to}");\n${lines.join("")}`);
 }
-// Some integrations need packages that a program may lack: a file each, and the package itself is loaded through its entry.
+// Some integrations need packages that a program may lack: a file each, which loads other entries as it finds them.
 await build({
   ...common,
   entryPoints: ENTRIES.filter(({ apart }) => apart).map(({ source }) => `src/${source}.ts`),
@@ -109,9 +109,12 @@ await build({
   plugins: [
     aliases("src/require.cts"),
     {
-      name: "entry",
+      name: "entries",
       setup: ({ onResolve }) =>
-        onResolve({ filter: /^(?:\.\.\/)+index\.js$/ }, ({ path }) => ({ path, external: true })),
+        onResolve({ filter: /^\.\.?\/.*\.js$/ }, ({ path, resolveDir }) => {
+          const file = relative("src", join(resolveDir, path)).replaceAll("\\", "/");
+          return entries.includes(file.slice(0, -".js".length)) ? { path, external: true } : undefined;
+        }),
     },
   ],
 });

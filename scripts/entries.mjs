@@ -96,6 +96,20 @@ export const ENTRIES = [
     names: ["trackedRun"],
   },
   {
+    subpath: "./nestjs",
+    source: "integrations/nestjs/index",
+    apart: true,
+    budgetKb: 155,
+    names: ["InjectTracker", "PULSE_TRACKER", "PulseMlflowModule"],
+  },
+  {
+    subpath: "./nestjs/testing",
+    source: "integrations/nestjs/testing",
+    apart: true,
+    budgetKb: 160,
+    names: ["PulseMlflowTestingModule"],
+  },
+  {
     subpath: "./testing",
     source: "testing/index",
     budgetKb: 155,

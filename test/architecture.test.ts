@@ -99,6 +99,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   testing: ["base", "contracts", "index.ts", "inner"],
   integrations: ["base", "index.ts"],
   "integrations/http": ["base", "index.ts"],
+  "integrations/nestjs": ["base", "index.ts", "integrations", "integrations/http", "testing"],
   "integrations/mlflow-js": ["base", "http", "index.ts", "stores/http"],
 };
 

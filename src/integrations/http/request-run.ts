@@ -45,7 +45,8 @@ export interface RequestOptions {
 const isErrorName = (value: unknown): boolean =>
   typeof value === "string" || (typeof value === "function" && typeof value.prototype === "object");
 
-const CHECKS: Record<keyof RequestOptions, Check> = {
+/** @internal */
+export const REQUEST_CHECKS: Record<keyof RequestOptions, Check> = {
   experiment: ["a non-empty string", (value) => typeof value === "string" && value.trim() !== ""],
   runName: ["a text", (value) => typeof value === "string" && value !== ""],
   tags: ["a record", (value) => typeof value === "object" && value !== null && !Array.isArray(value)],
@@ -70,7 +71,7 @@ const CHECKS: Record<keyof RequestOptions, Check> = {
 
 /** @internal @throws PulseError `INVALID_OPTION` naming the option, what is expected and what was got. */
 export function checkRequestOptions(user: string, options: RequestOptions): void {
-  checkOptions(user, options, CHECKS);
+  checkOptions(user, options, REQUEST_CHECKS);
 }
 
 /** The runs of requests that are being answered. */

@@ -2,6 +2,11 @@
 export interface FollowedCall {
   /** Calls `fn` in the call's run, and returns what it returns. */
   enter<R>(fn: () => R): R;
+  /**
+   * Follows a part of the result of a built-in kind, such as a stream in it: the call ends as the part does, or at once
+   * if it is of no such kind. Returns what takes the part's place.
+   */
+  follow<T extends object>(part: T): T;
   /** Captures a value that the result has given, as one that a generator yields: each is a step. */
   step(value: unknown): void;
   /** Ends the call. `value`, if given, is captured as its result. */

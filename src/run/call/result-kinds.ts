@@ -75,6 +75,13 @@ class Following implements FollowedCall {
     return scopes.storage.run(this.#calls[0]?.scope, fn);
   }
 
+  follow<T extends object>(part: T): T {
+    const kind = kindOf(part, this.#calls[0] as CallObserver, kindsFor(part));
+    if (kind !== undefined) return kind.follow(part, this) as T;
+    this.done();
+    return part;
+  }
+
   step(value: unknown): void {
     if (this.over) return;
     if (!this.#returned) this.#head.push(value);

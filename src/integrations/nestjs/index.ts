@@ -1,0 +1,2 @@
+export { InjectTracker, PULSE_TRACKER, PulseMlflowModule } from "./module.js";
+export type { MessageOptions, PulseMlflowOptions } from "./options.js";
