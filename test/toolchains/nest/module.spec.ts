@@ -41,7 +41,7 @@ for (const messages of [undefined, false] as const)
     const pulse = PulseMlflowModule.forRoot({ tracker, messages });
     const options = { host: "127.0.0.1", port: await freePort() };
     // Started within a run, which is none of the messages' business.
-    const app = await withRun({ experiment: "Start" }, async () => {
+    const start = tracked(async () => {
       const service = await NestFactory.createMicroservice<MicroserviceOptions>(applicationOf([pulse]), {
         ...quiet,
         transport: Transport.TCP,
@@ -50,6 +50,7 @@ for (const messages of [undefined, false] as const)
       await service.listen();
       return service;
     });
+    const app = await createTestTracker().run(start);
     const client = ClientProxyFactory.create({ transport: Transport.TCP, options });
     try {
       assert.equal(await firstValueFrom(client.send("double", 21)), 42);
