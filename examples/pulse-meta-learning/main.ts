@@ -1,7 +1,8 @@
 import { shutdown } from "pulse-mlflow";
 import { loadDigits } from "./digits.js";
-import { MetaLearner, trialName, WAYS } from "./learner.js";
+import { MetaLearner, trialName } from "./learner.js";
 import { decimals, ProgressReport, tableOf } from "./report.js";
+import { WAYS } from "./reptile.js";
 import { MetaLearningSweep } from "./sweep.js";
 import { whereabouts } from "./whereabouts.js";
 

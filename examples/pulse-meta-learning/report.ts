@@ -1,4 +1,5 @@
-import { type Hyperparameters, trialName } from "./learner.js";
+import { trialName } from "./learner.js";
+import type { Hyperparameters } from "./reptile.js";
 import type { Trial } from "./sweep.js";
 
 const BAR_WIDTH = 24;

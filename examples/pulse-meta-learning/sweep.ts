@@ -1,6 +1,7 @@
 import { LogArtifact, LogMetric, requireRun, TrackedExperiment, TrackedRun } from "pulse-mlflow";
-import { EXPERIMENT, type Hyperparameters, type MetaLearner, type TrialResult } from "./learner.js";
+import { EXPERIMENT, type MetaLearner, type TrialResult } from "./learner.js";
 import { accuracyChart } from "./report.js";
+import type { Hyperparameters } from "./reptile.js";
 import { START } from "./start.js";
 
 // MLflow shows what is in this tag as the run's description.
