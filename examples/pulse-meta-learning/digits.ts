@@ -38,14 +38,26 @@ const ENLARGED = 12;
 export function loadDigits(): PictureClass[] {
   const location = DATA_LOCATIONS.map((path) => new URL(path, import.meta.url)).find((url) => existsSync(url));
   if (location === undefined) throw new Error("digits.csv.gz is missing from examples/pulse-meta-learning/data");
+  return digitsOf(gunzipSync(readFileSync(location)).toString("ascii"));
+}
 
+/** Reads lines of CSV: the ink of each pixel, and the digit. */
+export function digitsOf(csv: string): PictureClass[] {
   const classes = Array.from({ length: 10 }, (_, digit): PictureClass => ({ digit, pictures: [] }));
-  for (const line of gunzipSync(readFileSync(location)).toString("ascii").trim().split("\n")) {
+  for (const line of csv.trim().split("\n")) {
     const values = line.split(",").map(Number);
-    const digit = values.pop() ?? -1;
-    classes[digit]?.pictures.push(Float64Array.from(values, (ink) => ink / FULL_INK));
+    const of = classes[values.pop() ?? -1];
+    if (of === undefined || values.length !== SIDE ** 2) throw new RangeError(`not a picture of a digit: ${line}`);
+    of.pictures.push(Float64Array.from(values, (ink) => ink / FULL_INK));
   }
-  return classes;
+  return classes.filter(({ pictures }) => pictures.length > 0);
+}
+
+/** Writes what `digitsOf` reads. */
+export function csvOf(digits: readonly PictureClass[]): string {
+  return digits
+    .flatMap(({ digit, pictures }) => pictures.map((picture) => `${picture.map((ink) => ink * FULL_INK)},${digit}\n`))
+    .join("");
 }
 
 /** Makes three classes of one: a digit on its side is a new shape to learn, as good as another digit. */

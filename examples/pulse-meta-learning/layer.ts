@@ -15,6 +15,15 @@ export class Layer {
     );
   }
 
+  /** The layer whose `weights()` these are. */
+  static of(inputs: number, weights: Float64Array): Layer {
+    const width = inputs + 1;
+    const rows = Array.from({ length: weights.length / width }, (_, row) =>
+      weights.slice(row * width, (row + 1) * width),
+    );
+    return new Layer(rows);
+  }
+
   copy(): Layer {
     return new Layer(this.#rows.map((row) => row.slice()));
   }

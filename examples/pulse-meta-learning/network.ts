@@ -16,6 +16,15 @@ export class Network {
     return new Network(Layer.random(pixels, features, random), Layer.random(features, labels, random));
   }
 
+  /** The network whose `weights()` these are. */
+  static of(pixels: number, features: number, labels: number, weights: ArrayLike<number>): Network {
+    const all = Float64Array.from(weights);
+    const first = (pixels + 1) * features;
+    const count = first + (features + 1) * labels;
+    if (all.length !== count) throw new RangeError(`a network of this shape has ${count} weights, not ${all.length}`);
+    return new Network(Layer.of(pixels, all.subarray(0, first)), Layer.of(features, all.subarray(first)));
+  }
+
   copy(): Network {
     return new Network(this.#features.copy(), this.#scores.copy());
   }

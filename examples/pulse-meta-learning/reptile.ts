@@ -31,7 +31,7 @@ export interface Evaluation {
   misread: Misread[];
 }
 
-interface Guess {
+export interface Guess {
   digit: number;
   guess: number;
   times: number;
@@ -64,6 +64,11 @@ const MOST_MISREAD = 12;
 
 export function newNetwork(random: Random): Network {
   return Network.random(PIXELS, FEATURES, WAYS, random);
+}
+
+/** A network with weights that `weights()` of another one gave. */
+export function networkOf(weights: ArrayLike<number>): Network {
+  return Network.of(PIXELS, FEATURES, WAYS, weights);
 }
 
 /**
