@@ -29,8 +29,13 @@ interface EpisodeShape {
   queries: number;
 }
 
-// The compiler does not copy data, so compiled code looks for it in the source folder.
-const DATA_LOCATIONS = ["data/digits.csv.gz", "../../../examples/pulse-meta-learning/data/digits.csv.gz"];
+// The compiler does not copy data, so compiled code looks for it in the source folder: from the folder build of the
+// repository, and from that of an example with a package.json of its own.
+const DATA_LOCATIONS = [
+  "data/digits.csv.gz",
+  "../../../examples/pulse-meta-learning/data/digits.csv.gz",
+  "../../../pulse-meta-learning/data/digits.csv.gz",
+];
 const FULL_INK = 16;
 const SIDE = 8;
 const ENLARGED = 12;
