@@ -78,7 +78,7 @@ interface PathlessOptions<Result, Args> extends Misnamed {
    * second are folded into one run `<name> (folded)`, which has tag `pulse.folded` (the number of calls),
    * `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95` and `.p99` of each metric, and metric `errors` (the number
    * of failed calls). It is a child of the run in which all of them were made, if it is the same. The first call that
-   * fails becomes a run of its own.
+   * fails becomes a run of its own. Runs below folded calls are folded by their names.
    * @default no limit
    */
   readonly maxRunsPerSecond?: number | undefined;

@@ -40,23 +40,31 @@ const NOWHERE: ChangeSink = { admits: () => false, added: () => undefined, endin
 /** What happens to the runs when their root ends. */
 export type Verdict = "record" | "drop";
 
+/** Decides about a root that has ended. `failed`: the root or a descendant failed. */
+type Judge = (root: RunBuffer, failed: boolean) => Verdict;
+
 /**
  * A root run and all its descendants, held in memory until the root ends, when it is decided whether they are
  * recorded.
  */
 export class DeferredRuns implements ChangeSink {
   readonly #recorder: DeferringRecorder;
-  readonly #judge: (root: RunBuffer, failed: boolean) => Verdict;
+  readonly #judge: Judge;
+  readonly #below: ((log: RunBuffer) => Verdict) | undefined;
   readonly #logs: RunBuffer[] = [];
   readonly #values: Partial<Record<ItemKind, number>> = {};
   #cut = 0;
   #failed = false;
   #decision: Verdict | undefined;
 
-  /** `judge` is called when the root ends. `failed`: the root or a descendant failed. */
-  constructor(recorder: DeferringRecorder, judge: (root: RunBuffer, failed: boolean) => Verdict) {
+  /**
+   * `judge` is called when the root ends. If it is dropped, `below` is called with each descendant when that has ended:
+   * one that is to be recorded becomes a root.
+   */
+  constructor(recorder: DeferringRecorder, judge: Judge, below?: (log: RunBuffer) => Verdict) {
     this.#recorder = recorder;
     this.#judge = judge;
+    this.#below = below;
   }
 
   /** Whether the root ended without being recorded. A run opened below it then becomes a root. */
@@ -133,9 +141,21 @@ export class DeferredRuns implements ChangeSink {
     for (const log of logs) {
       const above = log.parent && deferralOf(log.parent);
       if (above !== undefined && above !== this) above.#takeOver(log);
-      else if (log.ended) log.refuse(notRecorded());
-      else recordOnlyIfFailed(this.#recorder, false).#takeOver(log);
+      else if (!log.ended) this.#deferFurther(log);
+      else if (log === root || this.#below?.(log) !== "record") log.refuse(notRecorded());
+      else {
+        log.orphan();
+        log.handOver(this.#recorder);
+      }
     }
+  }
+
+  #deferFurther(log: RunBuffer): void {
+    const below = this.#below;
+    const further = below
+      ? new DeferredRuns(this.#recorder, (root) => below(root), below)
+      : recordOnlyIfFailed(this.#recorder, false);
+    further.#takeOver(log);
   }
 
   #takeOver(log: RunBuffer): void {

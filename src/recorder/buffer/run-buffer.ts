@@ -252,7 +252,7 @@ export class RunBuffer extends GatheredItems {
   }
 
   /** The items gathered and not handed over yet. */
-  get gathered(): Pick<RunChange, "metrics" | "end"> | undefined {
+  get gathered(): Pick<RunChange, "create" | "metrics" | "end"> | undefined {
     return this.holds ? this.everything : undefined;
   }
 

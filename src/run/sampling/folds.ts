@@ -2,6 +2,7 @@ import { later } from "../../base/detached.js";
 import { shared } from "../../base/shared-state.js";
 import type { Aggregate } from "../../capture/aggregate.js";
 import { DeferredRuns, type Verdict } from "../../recorder/buffer/deferred-runs.js";
+import type { RunBuffer } from "../../recorder/buffer/run-buffer.js";
 import { Series } from "../metrics/series.js";
 import { openRun } from "../open-run.js";
 import type { Run } from "../run.js";
@@ -60,10 +61,7 @@ class FoldWindow {
       this.#admitted++;
       return undefined;
     }
-    const { recorder } = this.#host;
-    return new DeferredRuns(recorder, (root) =>
-      this.#take(root.gathered?.end?.status === "FAILED", root.gathered?.metrics ?? [], parent),
-    );
+    return new DeferredRuns(this.#host.recorder, (root) => this.take(root, parent), foldBelow(this.#host));
   }
 
   /** Whether there are folded calls that are not recorded yet. */
@@ -82,12 +80,9 @@ class FoldWindow {
   }
 
   /** Handles a call that ended: it counts for the second in which it ends. */
-  #take(
-    failed: boolean,
-    metrics: readonly { readonly key: string; readonly value: number }[],
-    parent: Run | undefined,
-  ): Verdict {
+  take({ gathered }: RunBuffer, parent: Run | undefined): Verdict {
     this.#roll();
+    const failed = gathered?.end?.status === "FAILED";
     if (failed && !this.#failed) {
       this.#failed = true;
       return "record";
@@ -98,7 +93,7 @@ class FoldWindow {
     if (folded.parent !== parent) folded.parent = undefined; // calls made in several runs have no common parent
     this.#host.recorder.accounting.folded();
     const { name } = this.#opening;
-    for (const { key, value } of metrics) {
+    for (const { key, value } of gathered?.metrics ?? []) {
       if (!Number.isFinite(value) || folded.series.sum(key, value, KINDS, this.#host.diagnostics)) continue;
       const detail = `${name}: only the first 200 metric keys of folded calls are aggregated.`;
       this.#host.diagnostics.apart(() => this.#host.diagnostics.warn("CAPTURE_LIMIT", detail, undefined, name));
@@ -182,17 +177,45 @@ export interface FoldSubject {
   readonly key: object | string;
 }
 
-/**
- * Returns the deferral of a call when the second already has `most` runs. Programs can make up names and functions
- * without limit: beyond a number per experiment and second, they are counted together as `others`.
- */
+/** Returns the deferral of a call when the second already has `most` runs. */
 export function fold(
   host: RunHost,
   parent: Run | undefined,
-  { experiment = "", key }: FoldSubject,
+  subject: FoldSubject,
   most: number,
   opening: (others?: string) => FoldOpening,
 ): DeferredRuns | undefined {
+  return windowOf(host, subject, opening).admit(most, parent);
+}
+
+/**
+ * Folds what was recorded below a call that is folded, all runs of a name into one: the call has no run that they could
+ * be children of.
+ */
+function foldBelow(host: RunHost): (log: RunBuffer) => Verdict {
+  return (log) => {
+    const experiment = "name" in log.experiment ? log.experiment.name : undefined;
+    const name = log.gathered?.create?.name ?? "run";
+    const window = windowOf(host, { experiment, key: `${name}\0below` }, (others) => ({
+      experiment,
+      fallbackExperiment: undefined,
+      name: others ?? name,
+      params: [],
+      tags: [],
+    }));
+    return window.take(log, undefined);
+  };
+}
+
+/**
+ * Returns the window of a subject in the current second. Programs can make up names and functions without limit: beyond
+ * a number per experiment and second, they are counted together as `others`.
+ */
+function windowOf(
+  host: RunHost,
+  { experiment = "", key }: FoldSubject,
+  opening: (others?: string) => FoldOpening,
+): FoldWindow {
   const second = Math.floor(host.clock.now() / WINDOW_MS);
   let of = windows.get(host);
   if (of === undefined) {
@@ -219,5 +242,5 @@ export function fold(
     of.byKey.set(subject, window);
     window.countedIn = isOther ? Number.NaN : second;
   }
-  return window.admit(most, parent);
+  return window;
 }

@@ -95,6 +95,63 @@ describe("maxRunsPerSecond", () => {
     );
   });
 
+  test("what was recorded below folded calls is folded, too, name by name", async () => {
+    const tracker = createTestTracker();
+    const leaf = tracked((n: number) => n, { runName: "leaf", metrics: "n" });
+    const fails = tracked(
+      (n: number) => {
+        if (n > 2) throw new Error(`bad ${n}`);
+      },
+      { runName: "fails" },
+    );
+    let late: Promise<unknown>[] = [];
+    const outlives = tracked((n: number) => sleep(1).then(() => n), { runName: "late", metrics: "n" });
+    const request = tracked(
+      (n: number) => {
+        late.push(outlives(n));
+        leaf(n);
+        try {
+          fails(n);
+        } catch {
+          // the request answers all the same
+        }
+      },
+      { experiment: "Service", runName: "request", maxRunsPerSecond: 1 },
+    );
+    for (let n = 1; n <= 5; n++) tracker.run(() => request(n));
+    await Promise.all(late);
+    late = [];
+    await tracker.shutdown();
+    const all = tracker.runs;
+    const [one] = named(all, "request");
+    const found = (name: string) =>
+      named(all, name)
+        .map((run) => [run.status, run.experiment, run.parentId])
+        .sort();
+    for (const name of ["leaf", "late"]) assert.deepEqual(found(name), [["FINISHED", "Service", one?.id]]);
+    assert.deepEqual(found("fails"), [
+      ["FAILED", "Service", undefined], // the first of the second that fails is a run of its own
+      ["FINISHED", "Service", one?.id],
+    ]);
+    for (const [name, folded, errors] of [
+      ["request (folded)", "4", 0],
+      ["leaf (folded)", "4", 0],
+      ["late (folded)", "4", 0],
+      ["fails (folded)", "3", 2],
+    ] as const) {
+      const [run] = named(all, name);
+      assert.deepEqual([name, run?.tags["pulse.folded"], run?.experiment], [name, folded, "Service"]);
+      assert.deepEqual(values(run as TestRun)["errors"], [errors], name);
+    }
+    for (const name of ["leaf (folded)", "late (folded)"])
+      assert.deepEqual(
+        [values(named(all, name)[0] as TestRun)["n.count"], values(named(all, name)[0] as TestRun)["n.mean"]],
+        [[4], [3.5]],
+      );
+    assert.equal(all.length, 4 + 4 + 1);
+    assertBalanced(tracker, all.length);
+  });
+
   test("the same holds when that experiment is configured by its id", async () => {
     const store = new MemoryStore();
     process.env["MLFLOW_EXPERIMENT_ID"] = "0";
@@ -112,9 +169,12 @@ describe("maxRunsPerSecond", () => {
 
   test("a failure that the call survives is no failed call, and neither is an abort", async () => {
     const tracker = createTestTracker();
-    const attempt = tracked(() => {
-      throw new Error("first try");
-    });
+    const attempt = tracked(
+      () => {
+        throw new Error("first try");
+      },
+      { runName: "attempt" },
+    );
     const call = tracked(
       (abort: boolean) => {
         if (abort) throw new DOMException("stop", "AbortError");
@@ -131,7 +191,11 @@ describe("maxRunsPerSecond", () => {
     await tracker.shutdown();
     assert.deepEqual(
       tracker.runs.map((run) => [run.name, run.tags["pulse.folded"], values(run)]),
-      [["call (folded)", "3", { errors: [0] }]],
+      [
+        ["attempt", undefined, {}],
+        ["call (folded)", "3", { errors: [0] }],
+        ["attempt (folded)", "1", { errors: [1] }],
+      ],
     );
   });
 
