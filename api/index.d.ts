@@ -2061,6 +2061,11 @@ export interface PlanPart {
 export interface FollowedCall {
     /** Calls `fn` in the call's run, and returns what it returns. */
     enter<R>(fn: () => R): R;
+    /**
+     * Follows a part of the result of a built-in kind, such as a stream in it: the call ends as the part does, or at once
+     * if it is of no such kind. Returns what takes the part's place.
+     */
+    follow<T extends object>(part: T): T;
     /** Captures a value that the result has given, as one that a generator yields: each is a step. */
     step(value: unknown): void;
     /** Ends the call. `value`, if given, is captured as its result. */
@@ -2580,7 +2585,7 @@ interface PathlessOptions<Result, Args> extends Misnamed {
      * second are folded into one run `<name> (folded)`, which has tag `pulse.folded` (the number of calls),
      * `<key>.count`, `.mean`, `.min`, `.max`, `.p50`, `.p95` and `.p99` of each metric, and metric `errors` (the number
      * of failed calls). It is a child of the run in which all of them were made, if it is the same. The first call that
-     * fails becomes a run of its own.
+     * fails becomes a run of its own. Runs below folded calls are folded by their names.
      * @default no limit
      */
     readonly maxRunsPerSecond?: number | undefined;

@@ -132,7 +132,7 @@ const declared = (format, source) => `./dist/${format}/${source}.d.ts`;
 const built = (format, source) => `./dist/${format}/${source}.js`;
 
 /** Returns the file in api/ with an entry's declarations. */
-export const apiFile = ({ subpath }) => `api/${subpath === "." ? "index" : subpath.slice(2)}.d.ts`;
+export const apiFile = ({ subpath }) => `api/${subpath === "." ? "index" : subpath.slice(2).replaceAll("/", "-")}.d.ts`;
 
 /** Returns the fields of package.json that depend on the entries. */
 export function manifestOf(entries) {

@@ -58,8 +58,15 @@ for (const [dialect, flags] of [
     const project = join(folder, dialect);
     mkdirSync(join(project, "node_modules"), { recursive: true });
     symlinkSync(root, join(project, "node_modules/pulse-mlflow"));
-    mkdirSync(join(project, "node_modules/@opentelemetry"));
-    for (const name of ["cls-hooked", "reflect-metadata", "@opentelemetry/api", "rxjs"])
+    for (const scope of ["@nestjs", "@opentelemetry"]) mkdirSync(join(project, "node_modules", scope));
+    for (const name of [
+      "cls-hooked",
+      "reflect-metadata",
+      "@opentelemetry/api",
+      "rxjs",
+      "@nestjs/common",
+      "@nestjs/core",
+    ])
       symlinkSync(join(root, "node_modules", name), join(project, "node_modules", name));
     writeFileSync(join(project, "package.json"), '{ "type": "module" }');
     const files = [...programs].map(([name, code]) => {

@@ -2,13 +2,14 @@ import { readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 
 /**
- * Gives the declarations an entry leads to, file after file: what a user's compiler can see; without those that `other`
- * leads to as well.
+ * Gives the declarations an entry leads to, file after file: what a user's compiler can see; without those of the
+ * `others` that it leads to.
  */
-export function declarations(root: string, entry: string, other?: string): string {
-  const common = other === undefined ? new Set<string>() : reached(root, other);
-  return [...reached(root, entry)]
-    .filter((file) => !common.has(file))
+export function declarations(root: string, entry: string, others: readonly string[]): string {
+  const own = reached(root, entry);
+  const common = others.filter((other) => other !== entry && own.has(other)).map((other) => reached(root, other));
+  return [...own]
+    .filter((file) => !common.some((files) => files.has(file)))
     .sort()
     .map(
       (file) =>

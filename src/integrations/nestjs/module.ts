@@ -36,6 +36,7 @@ const OPTIONS = Symbol.for("pulse-mlflow/options");
  * @example
  * ```ts
  * import { Module } from "@nestjs/common";
+ * import type { Tracker } from "pulse-mlflow";
  * import { InjectTracker } from "pulse-mlflow/nestjs";
  *
  * class Health {

@@ -49,10 +49,12 @@ async function tracked(platform: keyof typeof adapters, options: PulseMlflowTest
 async function raw(port: number, request: string): Promise<string> {
   const socket = connect(port, "127.0.0.1");
   const got: Buffer[] = [];
-  socket.on("error", () => undefined).on("data", (data) => {
-    got.push(data);
-    if (String(data).endsWith("\r\n0\r\n\r\n")) socket.end(); // Nest keeps the connection of events open
-  });
+  socket
+    .on("error", () => undefined)
+    .on("data", (data) => {
+      got.push(data);
+      if (String(data).endsWith("\r\n0\r\n\r\n")) socket.end(); // Nest keeps the connection of events open
+    });
   socket.write(request);
   await once(socket, "close");
   return Buffer.concat(got).toString();
