@@ -36,7 +36,7 @@ async function freePort(): Promise<number> {
 }
 
 for (const messages of [undefined, false] as const)
-  test(`messages of a microservice ${messages === false ? "are left out if asked" : "are runs"}`, async () => {
+  test(`messages of a microservice are runs, unless ${messages}`, async () => {
     const tracker = createTestTracker();
     const pulse = PulseMlflowModule.forRoot({ tracker, messages });
     const options = { host: "127.0.0.1", port: await freePort() };
@@ -69,7 +69,7 @@ for (const messages of [undefined, false] as const)
     }
   });
 
-test("jobs and last words are recorded; the end of the application delivers, and gives the default back", async () => {
+test("jobs and last words are recorded, and the end gives the default back", async () => {
   const before = defaultTracker();
   const tracker = createTestTracker();
   const app = await NestFactory.createApplicationContext(
@@ -84,7 +84,7 @@ test("jobs and last words are recorded; the end of the application delivers, and
   assert.deepEqual(new Set(names), new Set(["job FINISHED", "last words FINISHED"]));
 });
 
-test("the module makes a tracker of its own from settings, and ends it with the application", async () => {
+test("the module makes a tracker from settings, and ends it with the application", async () => {
   @Injectable()
   class Health {
     constructor(@InjectTracker() readonly tracker: Tracker) {}
@@ -128,7 +128,7 @@ test("the module makes a tracker of its own from settings, and ends it with the 
   await own.shutdown();
 });
 
-test("in tests everything goes to a test tracker: with its module, or in place of the application's", async () => {
+test("in tests everything goes to a test tracker", async () => {
   const tracker = createTestTracker();
   const modules = {
     "its module": Test.createTestingModule({ imports: [PulseMlflowTestingModule.forRoot()], providers: [Learner] }),
