@@ -20,6 +20,7 @@ const MEASUREMENTS = {
   contexts: { repetitions: 1, flags: [] },
   service: { repetitions: 1, flags: ["--expose-gc"] },
   import: { repetitions: 1, flags: [] },
+  requests: { repetitions: 1, flags: [], timeoutMs: 600_000 },
   read: { repetitions: 1, flags: [], timeoutMs: 600_000 },
 };
 const TIMEOUT_MS = 180_000;

@@ -98,7 +98,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ["base", "contracts", "inner"],
   testing: ["base", "contracts", "index.ts", "inner"],
   integrations: ["base", "index.ts"],
-  "integrations/http": ["base", "index.ts"],
+  "integrations/http": ["base", "index.ts", "inner"],
   "integrations/nestjs": ["base", "index.ts", "integrations", "integrations/http", "testing"],
   "integrations/mlflow-js": ["base", "http", "index.ts", "stores/http"],
 };

@@ -50,17 +50,18 @@ export abstract class LifeVerbs extends DataVerbs {
    * Ends the run because of an error, as if a call of it had thrown that error: FAILED, with the tags `error.type`,
    * `error.message` and `error.stack`; KILLED for an abort; FINISHED if option `ignore` names the error. Only the first
    * end counts.
+   * @param status FAILED or KILLED, whatever the error is, unless it is ignored. @default by the error
    * @example
    * ```ts
    * const run = startRun({ experiment: "Sweep", runName: "by events" });
    * run.fail(new Error("no answer"));
    * ```
    */
-  fail(error?: unknown): void {
+  fail(error?: unknown, status?: "FAILED" | "KILLED"): void {
     needRun(this, "fail");
     if (this.ended) return;
     if (this.log === undefined) this.end("FAILED");
-    else endWithError(this, error, [], () => this.method ?? `run ${shownValue(this.runName)}`);
+    else endWithError(this, error, [], () => this.method ?? `run ${shownValue(this.runName)}`, this.rules, status);
   }
 
   /**

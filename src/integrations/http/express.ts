@@ -6,6 +6,7 @@ export type { RequestOptions } from "./request-run.js";
 /** What Express adds to a request when it has found the route. */
 interface Routed {
   readonly baseUrl?: string;
+  readonly originalUrl?: string;
   readonly route?: { readonly path?: unknown };
 }
 
@@ -48,8 +49,17 @@ export function trackErrors(): (
   };
 }
 
-function routeOf({ baseUrl = "", route }: Routed): string | undefined {
+function routeOf({ baseUrl = "", route, originalUrl = "" }: Routed): string | undefined {
   if (route === undefined) return undefined;
   const paths = Array.isArray(route.path) ? route.path : [route.path];
-  return baseUrl + paths.map(String).join("|");
+  const path = paths.map(String).join("|");
+  return (baseUrl || mountOf(originalUrl, path)) + path;
+}
+
+/** Where a router is mounted that an error has left: Express then takes `baseUrl` back. */
+function mountOf(url: string, path: string): string {
+  if (/[*?+|(){}]/.test(path)) return "";
+  const [asked = "", ...own] = [/^[^?#]*/.exec(url)?.[0].replace(/\/$/, ""), ...path.split("/").filter(Boolean)];
+  const parts = asked.split("/");
+  return parts.slice(0, parts.length - own.length).join("/");
 }

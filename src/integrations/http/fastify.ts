@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { checkRequestOptions, openRequest, type RequestOptions, requestRunOf } from "./request-run.js";
+import { checkRequestOptions, noteStream, openRequest, type RequestOptions, requestRunOf } from "./request-run.js";
 
 export type { RequestOptions } from "./request-run.js";
 
@@ -10,6 +10,13 @@ interface Request {
 
 interface Reply {
   readonly raw: ServerResponse;
+}
+
+/** What `register` takes for each plugin. */
+interface RegisterOptions {
+  readonly prefix?: unknown;
+  readonly logLevel?: unknown;
+  readonly logSerializers?: unknown;
 }
 
 /** The part of a Fastify instance that is used. */
@@ -31,9 +38,15 @@ interface Fastify {
  * ```
  */
 export function trackRequests(app: Fastify, options: RequestOptions, done: (error?: Error) => void): void {
-  checkRequestOptions("trackRequests", options);
+  const { prefix: _, logLevel: __, logSerializers: ___, ...own } = options as RequestOptions & RegisterOptions;
+  try {
+    checkRequestOptions("trackRequests", own);
+  } catch (error) {
+    done(error as Error);
+    return;
+  }
   app.addHook("onRequest", (request: Request, reply: Reply, next: () => void) => {
-    const opened = openRequest(request.raw, reply.raw, options);
+    const opened = openRequest(request.raw, reply.raw, own);
     if (opened === undefined) return next();
     opened.route ??= () => request.routeOptions?.url;
     opened.enter(next);
@@ -43,6 +56,11 @@ export function trackRequests(app: Fastify, options: RequestOptions, done: (erro
     const opened = requestRunOf(request.raw);
     if (opened === undefined) next();
     else opened.enter(next);
+  });
+  app.addHook("onSend", (request: Request, _reply: Reply, payload: unknown, next: () => void) => {
+    const opened = requestRunOf(request.raw);
+    if (opened) noteStream(payload, opened);
+    next();
   });
   app.addHook("onError", (request: Request, _reply: Reply, error: Error, next: () => void) => {
     requestRunOf(request.raw)?.caught(error);

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { checkRequestOptions, openRequest, type RequestOptions, RequestRun } from "./request-run.js";
+import { type FollowedCall, kindsFor } from "../../inner/http.js";
+import { asked, checkRequestOptions, openRequest, type RequestOptions, RequestRun } from "./request-run.js";
 
 /** Options of the runs that requests become. */
 export interface HonoOptions extends Omit<RequestOptions, "when" | "route"> {
@@ -35,31 +36,87 @@ interface NodeBindings {
  * const middleware = trackRequests({ experiment: "Service" }); // app.use(middleware)
  * ```
  */
-export function trackRequests({
-  when,
-  ...options
-}: HonoOptions = {}): (context: HonoContext, next: () => Promise<void>) => Promise<void> {
-  checkRequestOptions("trackRequests", { ...options, when: when as never });
+export function trackRequests(
+  options: HonoOptions = {},
+): (context: HonoContext, next: () => Promise<void>) => Promise<void> {
+  const given = options as RequestOptions; // `when` gets another kind of request
+  checkRequestOptions("trackRequests", given);
+  const { when, ...own } = given;
   return async (context, next) => {
-    if (when?.(context.req.raw) === false) return next();
+    const { raw } = context.req;
+    if (when !== undefined && asked("when", () => when(raw as never)) === false) return next();
     const { incoming, outgoing } = (context.env ?? {}) as NodeBindings;
-    const byNode = incoming !== undefined && outgoing !== undefined;
-    const opened = byNode
-      ? openRequest(incoming, outgoing, options)
-      : new RequestRun(context.req.method, { baggage: context.req.raw.headers.get("baggage") }, options);
+    if (incoming === undefined || outgoing === undefined) return onWeb(context, next, own);
+    const opened = openRequest(incoming, outgoing, own);
     if (opened === undefined) return next();
     opened.route ??= () => routeOf(context);
-    try {
-      await opened.enter(next);
-    } catch (error) {
-      opened.caught(error);
-      if (!byNode) opened.end(500, undefined, false);
-      throw error;
-    }
-    if (context.error !== undefined) opened.caught(context.error);
-    if (!byNode) followBody(context, opened);
+    await handled(opened, context, next);
   };
 }
+
+async function handled(opened: RequestRun, context: HonoContext, next: () => Promise<void>): Promise<void> {
+  try {
+    await opened.enter(next);
+  } catch (error) {
+    opened.caught(error);
+    throw error;
+  }
+  if (context.error !== undefined) opened.caught(context.error);
+}
+
+/** Requests whose run is open, where there is no response of Node's. */
+const onTheWeb = new WeakSet<Request>();
+
+/** Answers a request by web streams alone. */
+async function onWeb(context: HonoContext, next: () => Promise<void>, options: RequestOptions): Promise<void> {
+  const { raw, method } = context.req;
+  if (onTheWeb.has(raw)) return next();
+  onTheWeb.add(raw);
+  const opened = new RequestRun(method, raw.headers.get("baggage"), options);
+  let over = false;
+  const end = (status: number | undefined, bytes: number | undefined, left: boolean): void => {
+    if (over) return;
+    over = true;
+    raw.signal?.removeEventListener("abort", leave);
+    opened.end(status, bytes, left);
+  };
+  const leave = (): void => end(undefined, undefined, true);
+  raw.signal?.addEventListener("abort", leave);
+  try {
+    await handled(opened, context, next);
+  } catch (error) {
+    end(500, undefined, false);
+    throw error;
+  }
+  // Not asked for later: who holds the context holds the answer, which then is never collected.
+  const route = routeOf(context);
+  opened.route = () => route;
+  const { res: answer } = context;
+  const { status } = answer;
+  const announced = answer.headers?.get("content-length");
+  const bytes = method === "HEAD" || !answer.body ? 0 : announced ? Number(announced) : undefined;
+  const kind = method === "HEAD" || !readsByMethods ? undefined : kindOf(answer);
+  if (kind === undefined) return end(status, bytes, false);
+  abandoned.register(answer, leave);
+  const call: FollowedCall = {
+    enter: (fn) => opened.enter(fn),
+    step: () => undefined,
+    follow: (part) => part,
+    done: () => end(status, bytes, false),
+    fail(error) {
+      opened.caught(error);
+      end(undefined, undefined, false);
+    },
+    leave,
+  };
+  kind.follow(answer, call);
+}
+
+// Apart: a function in there that names the answer would keep it from being collected.
+const kindOf = (answer: Response) => kindsFor(answer).find((kind) => kind.matches(answer));
+
+/** Deno and Bun read a body by their own means, so that its end cannot be told: there a run ends with its handler. */
+const readsByMethods = !("Deno" in globalThis || "Bun" in globalThis);
 
 /** The last route that matched is the one that answered; middlewares have patterns. */
 function routeOf({ req }: HonoContext): string | undefined {
@@ -68,31 +125,3 @@ function routeOf({ req }: HonoContext): string | undefined {
 }
 
 const abandoned = new FinalizationRegistry<() => void>((leave) => leave());
-
-/** Ends the run with the body of an answer, where there is no response of Node's. */
-function followBody(context: HonoContext, opened: RequestRun): void {
-  const { res: answer } = context;
-  const { body, status } = answer;
-  let bytes = 0;
-  if (body === null) {
-    opened.end(status, bytes, false);
-    return;
-  }
-  let over = false;
-  const end = (left: boolean): void => {
-    if (!over) opened.end(status, bytes, left);
-    over = true;
-  };
-  const counting = {
-    transform(chunk: Uint8Array, controller: TransformStreamDefaultController<Uint8Array>) {
-      bytes += chunk.byteLength;
-      controller.enqueue(chunk);
-    },
-    flush: () => end(false),
-    cancel: () => end(true),
-  };
-  const counted = body.pipeThrough(new TransformStream(counting));
-  abandoned.register(counted, () => end(true));
-  context.res = undefined as never; // else Hono merges the headers of both
-  context.res = new Response(counted, answer);
-}

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { checkRequestOptions, openRequest, type RequestOptions } from "./request-run.js";
+import { checkRequestOptions, noteStream, openRequest, type RequestOptions } from "./request-run.js";
 
 export type { RequestOptions } from "./request-run.js";
 
@@ -7,6 +7,7 @@ export type { RequestOptions } from "./request-run.js";
 interface KoaContext {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
+  readonly body: unknown;
   readonly _matchedRoute?: unknown;
 }
 
@@ -38,6 +39,7 @@ export function trackRequests(
     };
     try {
       await opened.enter(next);
+      noteStream(context.body, opened);
     } catch (error) {
       opened.caught(error);
       throw error;

@@ -26,8 +26,14 @@ export type RequestHandler<Q extends IncomingMessage = IncomingMessage, S extend
  */
 export function trackRequests<Q extends IncomingMessage, S extends ServerResponse>(
   handler: RequestHandler<Q, S>,
-  options: RequestOptions = {},
-): RequestHandler<Q, S> {
+  options?: RequestOptions,
+): RequestHandler<Q, S>;
+/** The same around the listener of a framework, or of HTTP/2. */
+export function trackRequests<L extends (request: never, response: never) => unknown>(
+  handler: L,
+  options?: RequestOptions,
+): (...args: Parameters<L>) => unknown;
+export function trackRequests(handler: RequestHandler, options: RequestOptions = {}): RequestHandler {
   needFunction("trackRequests", "handler", handler);
   checkRequestOptions("trackRequests", options);
   return (request, response) => {

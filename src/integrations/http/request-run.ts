@@ -1,8 +1,10 @@
+import { errorMonitor } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { finished } from "node:stream";
+import type { Readable } from "node:stream";
 import { shared } from "../../base/shared-state.js";
+import { shortText } from "../../base/text/value-text.js";
 import { type Check, checkOptions } from "../../base/wrong-input.js";
-import { type ErrorClass, type Run, startRun, type Tracker } from "../../index.js";
+import { type ErrorClass, type Run, type StartOptions, startRun, type Tracker } from "../../index.js";
 
 /** Options of the runs that requests become. */
 export interface RequestOptions {
@@ -82,19 +84,26 @@ export class RequestRun {
   readonly run: Run;
   /** Tells the route's template, as far as it is known by now. */
   route: (() => string | undefined) | undefined;
+  /** Tells whether the caller has gone: what fails because of that is no fault of the program. */
+  isGone: (() => boolean) | undefined;
   readonly #options: RequestOptions;
   readonly #method: string;
   readonly #begun = performance.now();
   #error: { readonly error: unknown } | undefined;
 
-  constructor(method: string, headers: Readonly<Record<string, unknown>>, options: RequestOptions) {
-    const { experiment, runName = "request", tags, sample, maxRunsPerSecond = 10, ignore, tracker } = options;
-    const parentRunId = options.trustHeaders ? runOf(headers["baggage"]) : undefined;
-    const nest = "root";
-    const start = tracker === undefined ? startRun : (given: Parameters<typeof startRun>[0]) => tracker.startRun(given);
+  constructor(method: string, baggage: unknown, options: RequestOptions) {
+    const { tracker } = options;
     this.#options = options;
     this.#method = method;
-    this.run = start({ experiment, runName, tags, sample, maxRunsPerSecond, ignore, parentRunId, nest });
+    let given = startOptions.get(options);
+    if (given === undefined) {
+      const { experiment, runName = "request", tags, sample, maxRunsPerSecond = 10, ignore } = options;
+      given = Object.freeze({ experiment, runName, tags, sample, maxRunsPerSecond, ignore, nest: "root" });
+      startOptions.set(options, given);
+    }
+    const parentRunId = options.trustHeaders ? runOf(baggage) : undefined;
+    if (parentRunId !== undefined) given = { ...given, parentRunId };
+    this.run = tracker === undefined ? startRun(given) : tracker.startRun(given);
   }
 
   enter<R>(fn: () => R): R {
@@ -103,30 +112,41 @@ export class RequestRun {
 
   /** Remembers the error that the answer is about. */
   caught(error: unknown): void {
-    this.#error ??= { error };
+    if (this.isGone?.() !== true) this.#error ??= { error };
   }
 
-  /** Ends the run with the status of the answer; `left`: the caller was gone before it was sent. */
-  end(status: number, bytes: number | undefined, left: boolean): void {
+  /**
+   * Ends the run with the status of the answer, if one was sent, and the bytes of its body, if they are known. `left`:
+   * the caller was gone before it was sent.
+   */
+  end(status: number | undefined, bytes: number | undefined, left: boolean): void {
     const { run } = this;
     const { failFrom = 500 } = this.#options;
-    const route = asked(() => this.route?.());
+    const route = asked("route", () => {
+      const given: unknown = this.route?.();
+      if (given === undefined || given === null || given === "") return undefined;
+      if (typeof given !== "string") throw new TypeError("it must return a text");
+      return given;
+    });
     run.rename(route === undefined ? this.#method : `${this.#method} ${route}`);
     run.setTag("http.method", this.#method);
     if (route !== undefined) run.setTag("http.route", route);
-    run.logMetrics({
-      "http.duration_ms": performance.now() - this.#begun,
-      ...(left ? {} : { "http.status": status }),
-      ...(bytes === undefined ? {} : { "http.response_bytes": bytes }),
-    });
-    if (this.#error !== undefined && (left || status >= failFrom)) run.fail(this.#error.error);
+    run.logMetric("http.duration_ms", performance.now() - this.#begun);
+    if (!left && status !== undefined) run.logMetric("http.status", status);
+    if (bytes !== undefined) run.logMetric("http.response_bytes", bytes);
+    const hasFailed = status !== undefined && status >= failFrom;
+    // An answer of 500 is a failure of the service, also where the error was that something else was aborted.
+    if (this.#error !== undefined && (left || hasFailed || status === undefined)) run.fail(this.#error.error, "FAILED");
     else if (left) {
       run.setTag("pulse.partial", "true");
       run.end("KILLED");
-    } else if (status >= failFrom) run.fail({ name: "HttpError", message: `HTTP ${status}` });
+    } else if (hasFailed) run.fail({ name: "HttpError", message: `HTTP ${status}` });
     else run.end();
   }
 }
+
+/** What is the same for all runs of the same options: options that are frozen are only checked once. */
+const startOptions = new WeakMap<RequestOptions, StartOptions>();
 
 /** @internal Returns the run of a request of Node's that is being answered. */
 export const requestRunOf = (request: object): RequestRun | undefined => open.get(request);
@@ -139,57 +159,144 @@ export function openRequest(
 ): RequestRun | undefined {
   const known = open.get(request);
   if (known !== undefined) return known;
+  // The objects of a test may be neither.
+  if (typeof request?.emit !== "function" || typeof response?.on !== "function") return undefined;
   const { when, route } = options;
-  if (when !== undefined && asked(() => when(request)) === false) return undefined;
-  const opened = new RequestRun(request.method ?? "GET", request.headers, options);
+  if (when !== undefined && asked("when", () => when(request)) === false) return undefined;
+  const opened = new RequestRun(request.method ?? "GET", request.headers?.["baggage"], options);
   open.set(request, opened);
   if (route !== undefined) opened.route = () => route(request);
-  const sent = countBytes(response);
-  finished(response, (error) => {
-    open.delete(request);
-    const hasNoBody = request.method === "HEAD" || response.statusCode === 204 || response.statusCode === 304;
-    opened.end(response.statusCode, hasNoBody ? 0 : sent(), error?.code === "ERR_STREAM_PREMATURE_CLOSE");
-  });
+  new Exchange(request, response, opened);
   return opened;
+}
+
+/** A stream of HTTP/2, which a request and its answer share. */
+interface Http2Stream {
+  readonly aborted: boolean;
+  readonly rstCode?: number;
+  readonly errored?: unknown;
+}
+
+/** What is being answered on each connection. */
+const onSocket = new WeakMap<object, Set<Exchange>>();
+const byResponse = new WeakMap<object, Exchange>();
+
+// One function each for all of them: a function of its own for each request would cost more than the rest.
+function responseClosed(this: object): void {
+  byResponse.get(this)?.end();
+}
+function socketClosed(this: object): void {
+  for (const exchange of onSocket.get(this) ?? []) exchange.end();
+}
+
+/** A request of Node's with its answer, which ends the run. */
+class Exchange {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #opened: RequestRun;
+  readonly #socket: IncomingMessage["socket"] | undefined;
+  readonly #stream: Http2Stream | undefined;
+  readonly #before: number;
+  #over = false;
+
+  constructor(request: IncomingMessage, response: ServerResponse, opened: RequestRun) {
+    this.#request = request;
+    this.#response = response;
+    this.#opened = opened;
+    this.#stream = request.httpVersionMajor >= 2 ? (request as { stream?: Http2Stream }).stream : undefined;
+    this.#socket = this.#stream === undefined ? request.socket : undefined;
+    this.#before = this.#socket?.bytesWritten ?? 0;
+    opened.isGone = () => this.#isGone;
+    byResponse.set(response, this);
+    response.on("close", responseClosed);
+    this.#watchSocket();
+    // A body arrives in the context of the connection.
+    const { emit } = request;
+    const inRun = function (this: unknown, ...args: unknown[]): unknown {
+      return opened.enter(() => Reflect.apply(emit, this, args));
+    };
+    Object.defineProperty(request, "emit", { value: inRun, writable: true, configurable: true });
+  }
+
+  /** A response that waits for its turn, or was never sent, does not tell that the connection has closed. */
+  #watchSocket(): void {
+    const socket = this.#socket;
+    if (typeof socket?.once !== "function") return;
+    let exchanges = onSocket.get(socket);
+    if (exchanges === undefined) {
+      exchanges = new Set();
+      onSocket.set(socket, exchanges);
+      socket.once("close", socketClosed);
+    }
+    exchanges.add(this);
+  }
+
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    const [request, response, opened] = [this.#request, this.#response, this.#opened];
+    open.delete(request);
+    byResponse.delete(response);
+    if (this.#socket) onSocket.get(this.#socket)?.delete(this);
+    if (request.headers?.upgrade !== undefined && !response.headersSent) {
+      opened.end(undefined, undefined, false); // the connection has become something else
+      return;
+    }
+    const error = response.errored ?? this.#stream?.errored;
+    const left = !this.#isSent;
+    opened.isGone = undefined;
+    if (left && error !== undefined && error !== null) opened.caught(error);
+    opened.end(response.statusCode, this.#bytes, left);
+  }
+
+  get #isSent(): boolean {
+    const { writableFinished, writableEnded } = this.#response;
+    if (this.#stream) return writableEnded && !this.#stream.aborted && !this.#stream.rstCode;
+    // Requests that are injected have no connection, and their answers never count as finished.
+    if (typeof this.#socket?.bytesWritten !== "number") return writableEnded;
+    // Node also tells the end of an answer that a broken connection has cut.
+    return writableFinished && !this.#socket.errored;
+  }
+
+  get #isGone(): boolean {
+    const { aborted, destroyed, complete } = this.#request;
+    return aborted || (destroyed && !complete) || this.#stream?.aborted === true || this.#socket?.destroyed === true;
+  }
+
+  /** The size of the body: as announced, else what went over the connection. */
+  get #bytes(): number | undefined {
+    const { statusCode } = this.#response;
+    if (this.#request.method === "HEAD" || statusCode === 204 || statusCode === 304) return 0;
+    const announced = Number(this.#response.getHeader?.("content-length") ?? Number.NaN);
+    if (!Number.isNaN(announced) && this.#isSent) return announced;
+    const written = this.#socket?.bytesWritten;
+    const head = (this.#response as { _header?: string | null })._header?.length ?? 0;
+    return typeof written === "number" ? Math.max(0, written - this.#before - head) : undefined;
+  }
+}
+
+/** @internal Notes the error of a body that is a stream of Node's: frameworks only break the connection then. */
+export function noteStream(body: unknown, opened: RequestRun): void {
+  const stream = body as Readable | null | undefined;
+  if (typeof stream?.pipe === "function" && typeof stream.on === "function")
+    stream.on(errorMonitor, (error) => opened.caught(error));
 }
 
 /** What was already said of options that fail: each request would say it again. */
 const said = new Set<string>();
 const MOST_SAID = 20;
 
-/** Asks a function of the program, whose mistakes must not break an answer. */
-function asked<R>(ask: () => R): R | undefined {
+/** @internal Asks a function of the program, whose mistakes must not break an answer. */
+export function asked<R>(option: string, ask: () => R): R | undefined {
   try {
     return ask();
   } catch (error) {
-    const text = `pulse-mlflow: an option of trackRequests failed: ${String(error)}`;
+    const text = `pulse-mlflow: option ${option} of trackRequests failed: ${shortText(error)}`;
     if (said.has(text) || said.size >= MOST_SAID) return undefined;
     said.add(text);
     process.emitWarning(text);
     return undefined;
   }
-}
-
-/** Counts the bytes of an answer's body as it is written. */
-function countBytes(response: ServerResponse): () => number {
-  let bytes = 0;
-  let isEnding = false; // HTTP/2 writes what it ends with
-  const count = (chunk: unknown, encoding: unknown): void => {
-    if (typeof chunk === "string")
-      bytes += Buffer.byteLength(chunk, typeof encoding === "string" ? (encoding as BufferEncoding) : undefined);
-    else if (ArrayBuffer.isView(chunk)) bytes += chunk.byteLength;
-  };
-  const { write, end } = response;
-  response.write = function (this: ServerResponse, ...args: unknown[]) {
-    if (!isEnding) count(args[0], args[1]);
-    return Reflect.apply(write, this, args) as boolean;
-  };
-  response.end = function (this: ServerResponse, ...args: unknown[]) {
-    if (!isEnding) count(args[0], args[1]);
-    isEnding = true;
-    return Reflect.apply(end, this, args) as ServerResponse;
-  } as typeof end;
-  return () => bytes;
 }
 
 /** Reads the id of a run from the header `baggage`, if it is one. */

@@ -1,9 +1,10 @@
 import { activeHost, asks, OFF } from "../default-host.js";
+import type { ErrorRules } from "../errors/error-rules.js";
 import { forgettingRun, openRun, tagStart, unrecordedBelow } from "../open-run.js";
 import { checkStartOptions } from "../option-checks.js";
 import type { StartOptions } from "../options.js";
 import type { Run } from "../run.js";
-import { holdBack } from "../sampling/sampling.js";
+import { holdBack, type SampledPlan } from "../sampling/sampling.js";
 import { below, runInForce, scopes } from "../scope.js";
 import { paused } from "../verbs/unrecorded.js";
 
@@ -19,10 +20,10 @@ import { paused } from "../verbs/unrecorded.js";
  * ```
  */
 export function startRun(options: StartOptions = {}): Run {
-  checkStartOptions(options);
+  const prepared = prepare(options);
   if (OFF) return forgettingRun(options);
   const { experiment, runName = "run", params, tags, nest = "child", runId, parentRunId, library = false } = options;
-  const { sample = 1, maxRunsPerSecond, ignore, aborted } = options;
+  const { sampled, rules } = prepared;
   const unrecorded = options.parent && unrecordedBelow(options.parent);
   if (unrecorded) return unrecorded;
   const scope = options.parent ? below(options.parent) : scopes.get();
@@ -31,20 +32,15 @@ export function startRun(options: StartOptions = {}): Run {
   if (host.paused) return forgettingRun(options, paused());
   const apart = nest === "root" || runId !== undefined || parentRunId !== undefined;
   const parent = apart ? undefined : runInForce(scope);
-  const thins = sample < 1 || maxRunsPerSecond !== undefined || host.sample < 1;
+  const thins = sampled.sample < 1 || sampled.maxRunsPerSecond !== undefined || host.sample < 1;
   const run = openRun(host, {
     experiment,
     fallbackExperiment: undefined,
     name: runName,
     parent,
     place: options,
-    rules: ignore || aborted ? { ignore, aborted } : undefined,
-    held: thins
-      ? holdBack(host, { ...SAMPLED, ...options, params: [], tags: [] }, parent, [], {
-          once: true,
-          resumed: runId !== undefined,
-        })
-      : undefined,
+    rules,
+    held: thins ? holdBack(host, sampled, parent, NO_ARGS, { once: true, resumed: runId !== undefined }) : undefined,
   });
   if (parent === undefined && !apart) tagStart(run, scope);
   if (params) run.logParams(params);
@@ -52,5 +48,38 @@ export function startRun(options: StartOptions = {}): Run {
   return run;
 }
 
-/** What sampling and folding need to know of a plan, for a run without one. */
-const SAMPLED = { experiment: undefined, className: undefined, defaultName: "run", family: undefined };
+const NO_ARGS: readonly unknown[] = [];
+
+/** What options mean for each run that they open. */
+interface Prepared {
+  readonly sampled: SampledPlan & { readonly sample: number };
+  readonly rules: ErrorRules | undefined;
+}
+
+/** Of options that cannot change: those of a service are the same for each request. */
+const known = new WeakMap<StartOptions, Prepared>();
+
+function prepare(options: StartOptions): Prepared {
+  const found = known.get(options);
+  if (found !== undefined) return found;
+  checkStartOptions(options);
+  const { experiment, runName, foldKey, maxRunsPerSecond, sample = 1, ignore, aborted } = options;
+  const prepared: Prepared = {
+    // All that sampling and folding need to know of a plan, for a run without one.
+    sampled: {
+      experiment,
+      runName,
+      foldKey,
+      maxRunsPerSecond,
+      sample,
+      className: undefined,
+      defaultName: "run",
+      family: undefined,
+      params: [],
+      tags: [],
+    },
+    rules: ignore || aborted ? { ignore, aborted } : undefined,
+  };
+  if (Object.isFrozen(options)) known.set(options, prepared);
+  return prepared;
+}

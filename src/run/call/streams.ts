@@ -184,7 +184,13 @@ const asyncIterable: ResultKind<AsyncIterable<unknown>> = {
     put(iterable, Symbol.asyncIterator, function (this: unknown, ...args) {
       const first = isFirst;
       isFirst = false;
-      const iterator = call.enter(() => Reflect.apply(iterate, this, args)) as AsyncIterator<unknown>;
+      let iterator: AsyncIterator<unknown>;
+      try {
+        iterator = call.enter(() => Reflect.apply(iterate, this, args)) as AsyncIterator<unknown>;
+      } catch (error) {
+        call.fail(error);
+        throw error;
+      }
       if (!first) return iterator;
       const given = followed(iterator, call);
       resultOf.set(given, iterable);
@@ -203,7 +209,8 @@ function followed(iterator: AsyncIterator<unknown>, call: FollowedCall): AsyncIt
     try {
       const method = iterator[verb] as AnyFunction;
       const result = (await call.enter(() => Reflect.apply(method, iterator, args))) as IteratorResult<unknown>;
-      if (result.done !== true) call.step(result.value);
+      if (Object(result) !== result) call.fail(new TypeError(`${verb}() of an iterator gave no object`));
+      else if (result.done !== true) call.step(result.value);
       else if (verb === "return") call.leave();
       else call.done();
       return result;

@@ -68,11 +68,14 @@ async function delivered(limit: number | undefined): Promise<void> {
 
 /** What the platform leaves, if an argument tells. */
 function remaining(args: readonly unknown[]): number | undefined {
-  for (const arg of args) {
-    const ask = (arg as { getRemainingTimeInMillis?: unknown } | null | undefined)?.getRemainingTimeInMillis;
-    if (typeof ask !== "function") continue;
-    const left: unknown = Reflect.apply(ask, arg, []);
-    if (typeof left === "number" && left >= 0) return left;
-  }
+  for (const arg of args)
+    try {
+      const ask = (arg as { getRemainingTimeInMillis?: unknown } | null | undefined)?.getRemainingTimeInMillis;
+      if (typeof ask !== "function") continue;
+      const left: unknown = Reflect.apply(ask, arg, []);
+      if (typeof left === "number" && left >= 0) return left;
+    } catch {
+      // An argument that cannot be asked tells nothing; the answer is the handler's.
+    }
   return undefined;
 }

@@ -94,6 +94,7 @@ export function endWithError(
   args: readonly unknown[],
   where: () => string,
   { ignore, aborted }: ErrorRules = run.rules ?? {},
+  status?: "FAILED" | "KILLED",
 ): void {
   const asks = (name: keyof ErrorRules, rule: Asked): boolean =>
     callUser(
@@ -111,7 +112,9 @@ export function endWithError(
     }
     const causes = causesOf(thrown);
     describe(run, thrown, causes);
-    if (isAbort(thrown, args, causes) || (aborted !== undefined && asks("aborted", aborted))) run.end("KILLED");
+    const isKilled = (): boolean =>
+      isAbort(thrown, args, causes) || (aborted !== undefined && asks("aborted", aborted));
+    if (status === undefined ? isKilled() : status === "KILLED") run.end("KILLED");
   } catch (problem) {
     if (run.host.config.strict) throw problem; // otherwise ignored: the error or an argument cannot be inspected
   } finally {

@@ -9,7 +9,7 @@ import { fold } from "./folds.js";
 type Fields = Readonly<Record<string, unknown>> | ((...args: never[]) => unknown);
 
 /** What sampling and folding need to know of a plan. */
-interface SampledPlan extends Pick<RunOptions, "sample" | "maxRunsPerSecond" | "foldKey" | "runName"> {
+export interface SampledPlan extends Pick<RunOptions, "sample" | "maxRunsPerSecond" | "foldKey" | "runName"> {
   readonly experiment: string | undefined;
   readonly className: string | undefined;
   readonly defaultName: string;
