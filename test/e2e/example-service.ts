@@ -26,6 +26,8 @@ const manifestOf = (folder: string): Manifest => JSON.parse(readFileSync(join(fo
 export class ExampleService {
   readonly folder: string;
   readonly #manifest: Manifest;
+  /** Where the commands of its packages are. */
+  readonly #commands: string[] = [];
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -48,11 +50,10 @@ export class ExampleService {
   /** Runs a script of its package.json; gives what it prints. */
   npm(script: string): string {
     const { NODE_TEST_CONTEXT: _, ...env } = process.env; // its tests are not part of this one
-    const modules = join(this.folder, "node_modules");
     const { status, stdout, stderr } = spawnSync("npm", ["run", script], {
       cwd: this.folder,
       encoding: "utf8",
-      env: { ...env, PATH: `${join(modules, ".bin")}${delimiter}${env["PATH"]}` },
+      env: { ...env, PATH: [...this.#commands, env["PATH"]].join(delimiter) },
     });
     assert.equal(status, 0, `npm run ${script}\n${stdout}\n${stderr}`);
     return stdout;
@@ -90,6 +91,7 @@ export class ExampleService {
     for (const each of ["typescript", "@photostructure"])
       symlinkSync(resolve("node_modules", each), join(modules, each));
     symlinkSync("../typescript/bin/tsc", join(modules, ".bin/tsc"));
+    this.#commands.push(join(modules, ".bin"), join(installed, ".bin"));
     const must = (command: string, args: readonly string[], cwd: string): void => {
       const { status, stderr } = spawnSync(command, args, { cwd, encoding: "utf8" });
       assert.equal(status, 0, stderr);
