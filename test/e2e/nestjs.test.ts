@@ -8,39 +8,6 @@ import { pathToFileURL } from "node:url";
 import { tempFolder } from "../support/folders.js";
 import { Peer } from "./peer.js";
 
-/** The newest versions that run on Node 20. */
-const COMMON = {
-  "@fastify/static": "10.1.11",
-  "@types/express": "5.0.6",
-  "@types/node": "20.19.43",
-  "class-transformer": "0.5.1",
-  "class-validator": "0.15.1",
-  "reflect-metadata": "0.2.2",
-  rxjs: "7.8.2",
-};
-const FRAMEWORKS = {
-  11: {
-    "@nestjs/common": "11.2.10",
-    "@nestjs/core": "11.2.10",
-    "@nestjs/microservices": "11.2.6",
-    "@nestjs/platform-express": "11.2.10",
-    "@nestjs/platform-fastify": "11.2.8",
-    "@nestjs/schedule": "6.1.3",
-    "@nestjs/swagger": "11.4.7",
-    "@nestjs/testing": "11.2.6",
-  },
-  12: {
-    "@nestjs/common": "12.5.1",
-    "@nestjs/core": "12.5.1",
-    "@nestjs/microservices": "12.1.1",
-    "@nestjs/platform-express": "12.5.1",
-    "@nestjs/platform-fastify": "12.5.0",
-    "@nestjs/schedule": "12.0.2",
-    "@nestjs/swagger": "12.0.2",
-    "@nestjs/testing": "12.1.1",
-  },
-};
-
 const root = process.cwd();
 const folder = tempFolder("nest");
 let peer: Peer;
@@ -50,9 +17,9 @@ before(async () => {
 after(() => peer.close());
 
 /** The programs of test/toolchains/nest as users have them, with the built package and the oldest compiler. */
-async function project(version: keyof typeof FRAMEWORKS): Promise<string> {
-  const { installCompilers, toolset } = await import(pathToFileURL(join(root, "test/toolchains/install.mjs")).href);
-  const modules: string = await toolset(`nest-${version}`, { ...COMMON, ...FRAMEWORKS[version] });
+async function project(version: number): Promise<string> {
+  const { installCompilers, installNest } = await import(pathToFileURL(join(root, "test/toolchains/install.mjs")).href);
+  const modules: string = await installNest(version);
   const compilers: Record<string, string> = await installCompilers();
   const at = join(modules, "../work");
   rmSync(at, { recursive: true, force: true });

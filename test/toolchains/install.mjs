@@ -40,6 +40,39 @@ const tools = {
 
 const nodes = { 22: "22.23.3", 24: "24.21.0", 26: "26.10.0" };
 
+/** Nest with what belongs to it: the newest versions that run on Node 20. */
+const besideNest = {
+  "@fastify/static": "10.1.11",
+  "@types/express": "5.0.6",
+  "@types/node": "20.19.43",
+  "class-transformer": "0.5.1",
+  "class-validator": "0.15.1",
+  "reflect-metadata": "0.2.2",
+  rxjs: "7.8.2",
+};
+const nests = {
+  11: {
+    "@nestjs/common": "11.2.10",
+    "@nestjs/core": "11.2.10",
+    "@nestjs/microservices": "11.2.6",
+    "@nestjs/platform-express": "11.2.10",
+    "@nestjs/platform-fastify": "11.2.8",
+    "@nestjs/schedule": "6.1.3",
+    "@nestjs/swagger": "11.4.7",
+    "@nestjs/testing": "11.2.6",
+  },
+  12: {
+    "@nestjs/common": "12.5.1",
+    "@nestjs/core": "12.5.1",
+    "@nestjs/microservices": "12.1.1",
+    "@nestjs/platform-express": "12.5.1",
+    "@nestjs/platform-fastify": "12.5.0",
+    "@nestjs/schedule": "12.0.2",
+    "@nestjs/swagger": "12.0.2",
+    "@nestjs/testing": "12.1.1",
+  },
+};
+
 /** The path of a file of an installed tool. */
 export const tool = (path) => join(toolsFolder, "node_modules", path);
 
@@ -88,6 +121,9 @@ export async function toolset(name, dependencies) {
   await install(prefix, dependencies);
   return join(prefix, "node_modules");
 }
+
+/** Installs Nest 11 or 12; gives where its packages are. */
+export const installNest = (version) => toolset(`nest-${version}`, { ...besideNest, ...nests[version] });
 
 /** Installs only the compilers, for the tests of types; gives each package's folder by its version. */
 export async function installCompilers() {
