@@ -20,6 +20,7 @@ import { expected } from "../test/toolchains/expected.mjs";
 import { installPackage, installTools, nodePaths, root, run, tool, work } from "../test/toolchains/install.mjs";
 import { managers } from "../test/toolchains/managers.mjs";
 import { jest, vitest } from "../test/toolchains/matchers.mjs";
+import { nestTests } from "../test/toolchains/nest.mjs";
 import { runners } from "../test/toolchains/runners.mjs";
 
 const dialects = ["standard", "legacy"];
@@ -82,7 +83,7 @@ export async function toolchains(parts = []) {
   const groups = {
     compilers: await compilers(),
     bundlers: [...bundlers()],
-    runners: [...runners()],
+    runners: [...runners(), ...nestTests()],
     managers: [...managers()],
   };
   const documented = ["docs/where-it-runs.md has a case for each row", () => checkRows(groups)];
