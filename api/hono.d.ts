@@ -29,7 +29,7 @@ interface HonoContext {
  * const middleware = trackRequests({ experiment: "Service" }); // app.use(middleware)
  * ```
  */
-export declare function trackRequests({ when, ...options }?: HonoOptions): (context: HonoContext, next: () => Promise<void>) => Promise<void>;
+export declare function trackRequests(options?: HonoOptions): (context: HonoContext, next: () => Promise<void>) => Promise<void>;
 export {};
 
 // integrations/http/request-run.d.ts

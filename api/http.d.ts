@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { type RequestOptions } from "./request-run.js";
 export type { RequestOptions } from "./request-run.js";
 /** A listener of requests, as `http.createServer` takes it. */
-export type RequestHandler<Q extends IncomingMessage = IncomingMessage, S extends ServerResponse = ServerResponse> = (request: Q, response: S) => unknown;
+export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => unknown;
 /**
  * Returns a listener of requests that answers as the one given, in a run for each request. The run ends when the answer
  * is sent: FAILED from status 500 on, KILLED when the caller is gone before. Put around the listener of a framework, it
@@ -18,7 +18,9 @@ export type RequestHandler<Q extends IncomingMessage = IncomingMessage, S extend
  * const server = createServer(trackRequests((request, response) => response.end("hello"), { experiment: "Service" }));
  * ```
  */
-export declare function trackRequests<Q extends IncomingMessage, S extends ServerResponse>(handler: RequestHandler<Q, S>, options?: RequestOptions): RequestHandler<Q, S>;
+export declare function trackRequests(handler: RequestHandler, options?: RequestOptions): RequestHandler;
+/** The same around a listener of other types, such as those of HTTP/2. */
+export declare function trackRequests<L extends (request: never, response: never) => unknown>(handler: L, options?: RequestOptions): (...args: Parameters<L>) => unknown;
 
 // integrations/http/request-run.d.ts
 /// <reference types="node" />

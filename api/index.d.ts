@@ -2452,13 +2452,14 @@ export declare abstract class LifeVerbs extends DataVerbs {
      * Ends the run because of an error, as if a call of it had thrown that error: FAILED, with the tags `error.type`,
      * `error.message` and `error.stack`; KILLED for an abort; FINISHED if option `ignore` names the error. Only the first
      * end counts.
+     * @param status FAILED or KILLED, whatever the error is, unless it is ignored. @default by the error
      * @example
      * ```ts
      * const run = startRun({ experiment: "Sweep", runName: "by events" });
      * run.fail(new Error("no answer"));
      * ```
      */
-    fail(error?: unknown): void;
+    fail(error?: unknown, status?: "FAILED" | "KILLED"): void;
     /**
      * Gives the run another name, at most 250 characters: for work whose name is only known while it goes on. Sampling
      * and folding go by the first name.

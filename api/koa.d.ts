@@ -7,6 +7,7 @@ export type { RequestOptions } from "./request-run.js";
 interface KoaContext {
     readonly req: IncomingMessage;
     readonly res: ServerResponse;
+    readonly body: unknown;
     readonly _matchedRoute?: unknown;
 }
 /**

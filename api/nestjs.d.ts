@@ -115,7 +115,10 @@ export interface PulseMlflowOptions {
     readonly tracker?: Tracker | undefined;
     /** The runs of HTTP requests; `false` for none. @default one for each request, at most ten per second */
     readonly requests?: Omit<RequestOptions, "tracker"> | false | undefined;
-    /** The runs of messages of microservices and gateways; `false` for none. @default one for each message, at most ten per second and handler */
+    /**
+     * The runs of messages of microservices and gateways; `false` for none.
+     * @default one for each message, at most ten per second and handler; none in an application with HTTP
+     */
     readonly messages?: MessageOptions | false | undefined;
     /**
      * How long the end of the application waits for delivery, in milliseconds. What is left then is kept, and delivered

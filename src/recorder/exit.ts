@@ -1,5 +1,5 @@
 import timers from "node:timers";
-import { leaving } from "../base/detached.js";
+import { leaving, soon } from "../base/detached.js";
 import type { TerminalStatus } from "../base/entities.js";
 import { sharedByProcess } from "../base/shared-state.js";
 import type { UnfinishedEnd } from "./buffer/unfinished-end.js";
@@ -68,6 +68,7 @@ export function guardAtExit(recorder: Recorder): void {
   // Once everything is written, for all trackers: a logger may end the process at once. (Recorders of version 0.1.0
   // have reported by then.)
   sharedByProcess("last warnings", () => process.on("exit", sayAll));
+  if (recorders.size === 0) for (const [signal, listener] of signals.listeners) listenAgain(signal, listener);
   recorders.add(recorder);
 }
 
@@ -171,6 +172,16 @@ async function finish(recorder: Recorder): Promise<void> {
 /** Stops tracking a closed recorder. */
 export function unguard(recorder: Recorder): void {
   recorders.delete(recorder);
+  // With nothing to write, signals do what they do without us: a program may end itself by one. A turn later, in which
+  // those that have arrived are handled: Node drops them with the last listener.
+  soon(() => {
+    if (recorders.size > 0 || dying) return;
+    for (const [signal, listener] of signals.listeners) process.removeListener(signal, listener);
+  });
+}
+
+function listenAgain(signal: NodeJS.Signals, listener: NodeJS.SignalsListener): void {
+  if (!process.listeners(signal).includes(listener)) process.prependListener(signal, listener);
 }
 
 /** Returns how open runs end when a tracker shuts down. Runs that were open at a signal end KILLED in any case. */
@@ -200,7 +211,7 @@ function listen(signal: NodeJS.Signals): void {
       note("KILLED");
       setImmediate(() => {
         signals.turned = signals.stopping;
-        if (!dying) process.prependListener(signal, listener);
+        if (!dying && recorders.size > 0) listenAgain(signal, listener);
       }).unref();
     } else void die(signal);
   };

@@ -95,7 +95,8 @@ test("HTTP/2: a stream that the caller or the program breaks", async () => {
     { tracker },
   );
   const server = createHttp2Server(listener as never);
-  const session = connectHttp2(`http://127.0.0.1:${await listening(server as never as Server)}`);
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const session = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   const cancelled = session.request({ ":path": "/cancelled" });
   while (tracker.runs.length < 1) await wait(2);
   cancelled.close(8);

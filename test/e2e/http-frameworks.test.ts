@@ -477,7 +477,7 @@ import Fastify from "fastify";
 import { Hono } from "hono";
 import Koa from "koa";
 import { createServer } from "node:http";
-import { createServer as createHttp2Server } from "node:http2";
+import { createServer as createHttp2Server, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import { trackErrors, trackRequests as ofExpress } from "pulse-mlflow/express";
 import { trackRequests as ofFastify } from "pulse-mlflow/fastify";
 import { trackRequests as ofHono } from "pulse-mlflow/hono";
@@ -489,7 +489,7 @@ Fastify().register(ofFastify, { experiment: "S" });
 new Hono().use(ofHono({ when: ({ url }) => url !== "/health" })).use("*", ofHono());
 createServer(trackRequests(koa.callback(), { route: ({ url }) => url }));
 createServer(trackRequests(express()));
-createHttp2Server(trackRequests((request, response) => response.end(request.url)));
+createHttp2Server(trackRequests((request: Http2ServerRequest, response: Http2ServerResponse) => response.end(request.url)));
 // @ts-expect-error: there is no such option
 ofExpress({ experimnet: "S" });
 `,
@@ -519,7 +519,7 @@ test("HTTP/2, and options that throw", async () => {
   assert.equal(Buffer.concat(await Readable.from(stream).toArray()).toString(), "hello");
   const [run] = await over(tracker, 1);
   assert.deepEqual([run?.name, run?.status, run?.metrics["http.status"]?.[0]?.value], ["GET", "FINISHED", 200]);
-  assert.match(String(await warned), /an option of trackRequests failed: .*mine/);
+  assert.match(String(await warned), /option when of trackRequests failed: .*mine/);
   client.close();
   server.close();
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -69,6 +70,14 @@ for (const [how, code, status, partial] of [
     );
   });
 }
+
+test("a program that has shut down and sends itself a signal ends by it", async () => {
+  for (const how of ["signal", "signal later"]) {
+    const child = spawn(process.execPath, [program, how, `sqlite:///${join(folder, "signal.db")}`, "500"]);
+    const [code, signal] = await once(child, "exit");
+    assert.ok(code === 143 || signal === "SIGTERM", `${how}: ${code} ${signal}`);
+  }
+});
 
 test("an unusable target keeps the exit code, takes bounded time and warns once", async () => {
   const text = join(folder, "text.db");

@@ -6,10 +6,7 @@ import { checkRequestOptions, openRequest, type RequestOptions, type RequestRun 
 export type { RequestOptions } from "./request-run.js";
 
 /** A listener of requests, as `http.createServer` takes it. */
-export type RequestHandler<Q extends IncomingMessage = IncomingMessage, S extends ServerResponse = ServerResponse> = (
-  request: Q,
-  response: S,
-) => unknown;
+export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => unknown;
 
 /**
  * Returns a listener of requests that answers as the one given, in a run for each request. The run ends when the answer
@@ -24,11 +21,8 @@ export type RequestHandler<Q extends IncomingMessage = IncomingMessage, S extend
  * const server = createServer(trackRequests((request, response) => response.end("hello"), { experiment: "Service" }));
  * ```
  */
-export function trackRequests<Q extends IncomingMessage, S extends ServerResponse>(
-  handler: RequestHandler<Q, S>,
-  options?: RequestOptions,
-): RequestHandler<Q, S>;
-/** The same around the listener of a framework, or of HTTP/2. */
+export function trackRequests(handler: RequestHandler, options?: RequestOptions): RequestHandler;
+/** The same around a listener of other types, such as those of HTTP/2. */
 export function trackRequests<L extends (request: never, response: never) => unknown>(
   handler: L,
   options?: RequestOptions,

@@ -1,25 +1,23 @@
 import type { CallHandler, ExecutionContext, NestInterceptor } from "@nestjs/common";
-import { defer, Observable, tap } from "rxjs";
+import { defer, Observable } from "rxjs";
 import type { Tracker } from "../../index.js";
-import { requestRunOf } from "../http/request-run.js";
 import { type SubscriptionOptions, trackedRun } from "../rxjs.js";
 import type { MessageOptions } from "./options.js";
 
-/** Tells the runs of requests which handler answers them, and opens the runs of messages. */
+/** Opens the runs of messages. */
 export class HandlerRuns implements NestInterceptor {
-  readonly #messages: MessageOptions | false;
+  readonly #messages: MessageOptions;
   readonly #tracker: Tracker;
 
-  constructor(messages: MessageOptions | false, tracker: Tracker) {
+  constructor(messages: MessageOptions, tracker: Tracker) {
     this.#messages = messages;
     this.#tracker = tracker;
   }
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const handler = `${context.getClass().name}.${context.getHandler().name}`;
     const kind = context.getType();
-    if (kind === "http") return answered(context.switchToHttp().getRequest(), handler, next);
-    if ((kind !== "rpc" && kind !== "ws") || this.#messages === false) return next.handle();
+    if (kind !== "rpc" && kind !== "ws") return next.handle();
+    const handler = `${context.getClass().name}.${context.getHandler().name}`;
     const options: SubscriptionOptions = {
       maxRunsPerSecond: 10,
       ...this.#messages,
@@ -31,15 +29,4 @@ export class HandlerRuns implements NestInterceptor {
     const run = defer(() => next.handle()).pipe(trackedRun(options));
     return new Observable((subscriber) => this.#tracker.run(() => run.subscribe(subscriber)));
   }
-}
-
-function answered(
-  request: { readonly raw?: object } & object,
-  handler: string,
-  next: CallHandler,
-): Observable<unknown> {
-  const opened = requestRunOf(request.raw ?? request); // Fastify's are around Node's
-  if (opened === undefined) return next.handle();
-  opened.run.setTag("nest.handler", handler);
-  return next.handle().pipe(tap({ error: (error: unknown) => opened.caught(error) }));
 }

@@ -10,6 +10,8 @@ import {
   type StreamableFile,
 } from "@nestjs/common";
 import { APP_INTERCEPTOR, HttpAdapterHost } from "@nestjs/core";
+import { ExceptionsHandler } from "@nestjs/core/exceptions/exceptions-handler.js";
+import { later, soon } from "../../base/detached.js";
 import { shared } from "../../base/shared-state.js";
 import { type Check, checkOptions } from "../../base/wrong-input.js";
 import {
@@ -22,7 +24,7 @@ import {
 } from "../../index.js";
 import { trackRequests as ofExpress } from "../http/express.js";
 import { trackRequests as ofFastify } from "../http/fastify.js";
-import { REQUEST_CHECKS } from "../http/request-run.js";
+import { REQUEST_CHECKS, requestRunOf } from "../http/request-run.js";
 import { HandlerRuns } from "./handler-runs.js";
 import type { MessageOptions, PulseMlflowOptions } from "./options.js";
 
@@ -72,6 +74,8 @@ function check(user: string, options: PulseMlflowOptions): void {
   checkOptions(user, options.messages || {}, MESSAGES, { at: "messages" });
 }
 
+const SIGNAL_MS = 100;
+
 /** Trackers that the module has made, and hence ends. */
 const made = new WeakSet<Tracker>();
 
@@ -80,6 +84,33 @@ function trackerOf({ config, tracker }: PulseMlflowOptions): Tracker {
   const own = createTracker(config);
   made.add(own);
   return own;
+}
+
+/**
+ * Returns the interceptor of messages, if there may be any. It costs each request of a service, and Nest answers some a
+ * little differently where there is an interceptor, so an application with HTTP has it only if it asks for it.
+ */
+function handlerRuns(
+  { messages }: PulseMlflowOptions,
+  tracker: Tracker,
+  { httpAdapter }: Partial<HttpAdapterHost>,
+): HandlerRuns | undefined {
+  if (messages === false || (messages === undefined && httpAdapter)) return undefined;
+  return new HandlerRuns(messages ?? {}, tracker);
+}
+
+/** Tells the runs of requests what failed: in guards, pipes, handlers and interceptors, before any filter answers. */
+function watchErrors(): boolean {
+  const { prototype } = ExceptionsHandler;
+  const { next } = prototype;
+  prototype.next = function (error, host) {
+    if (host.getType() === "http") {
+      const request = host.getArgByIndex<{ readonly raw?: object }>(0); // Fastify's are around Node's
+      requestRunOf(request.raw ?? request)?.caught(error);
+    }
+    Reflect.apply(next, this, [error, host]);
+  };
+  return true;
 }
 
 const Base: ConfigurableModuleCls<PulseMlflowOptions, "forRoot", "createPulseMlflowOptions"> =
@@ -92,11 +123,7 @@ const Base: ConfigurableModuleCls<PulseMlflowOptions, "forRoot", "createPulseMlf
       providers: [
         ...(definition.providers ?? []),
         { provide: PULSE_TRACKER, useFactory: trackerOf, inject: [OPTIONS] },
-        {
-          provide: APP_INTERCEPTOR,
-          useFactory: ({ messages = {} }: PulseMlflowOptions, tracker: Tracker) => new HandlerRuns(messages, tracker),
-          inject: [OPTIONS, PULSE_TRACKER],
-        },
+        { provide: APP_INTERCEPTOR, useFactory: handlerRuns, inject: [OPTIONS, PULSE_TRACKER, HttpAdapterHost] },
       ],
       exports: [PULSE_TRACKER],
     }))
@@ -121,11 +148,11 @@ const Base: ConfigurableModuleCls<PulseMlflowOptions, "forRoot", "createPulseMlf
 export class PulseMlflowModule extends Base implements NestModule, OnApplicationShutdown {
   readonly #options: PulseMlflowOptions;
   readonly #tracker: Tracker;
-  readonly #host: HttpAdapterHost;
+  readonly #host: HttpAdapterHost | undefined;
   readonly #installed: Installed | undefined;
 
   /** @internal */
-  constructor(options: PulseMlflowOptions | undefined, tracker: Tracker, host: HttpAdapterHost) {
+  constructor(options: PulseMlflowOptions | undefined, tracker: Tracker, host?: HttpAdapterHost) {
     super();
     if (options === undefined)
       throw new PulseError("INVALID_OPTION", "PulseMlflowModule: import PulseMlflowModule.forRoot(), not the class.");
@@ -147,6 +174,11 @@ export class PulseMlflowModule extends Base implements NestModule, OnApplication
   configure(): void {
     const { requests = {} } = this.#options;
     if (requests === false) return;
+    if (this.#host === undefined)
+      throw new PulseError(
+        "INVALID_OPTION",
+        "PulseMlflowModule: there are two copies of @nestjs/core, that of the application and the one we found.",
+      );
     const { httpAdapter } = this.#host;
     // The default tracker may change.
     const options = this.#installed === undefined ? requests : { ...requests, tracker: this.#tracker };
@@ -155,12 +187,16 @@ export class PulseMlflowModule extends Base implements NestModule, OnApplication
   }
 
   /** @internal Called after those of other modules, which may still record. */
-  async onApplicationShutdown(): Promise<void> {
+  async onApplicationShutdown(signal?: string): Promise<void> {
     const { shutdownTimeoutMs: timeoutMs = 5_000 } = this.#options;
+    // The responses of callers who have just left tell so in the next turn of the event loop.
+    await new Promise<void>((resolve) => void soon(resolve));
     // What cannot be delivered now is kept, and was warned about.
     await this.#tracker.flush({ timeoutMs }).catch(() => undefined);
     this.#installed?.uninstall();
     if (made.has(this.#tracker)) await this.#tracker.shutdown({ timeoutMs }).catch(() => undefined);
+    // Nest then repeats the signal, which must find the process still there.
+    if (signal !== undefined) later(() => undefined, SIGNAL_MS);
   }
 }
 
@@ -170,6 +206,8 @@ for (const [i, token] of [OPTIONS, PULSE_TRACKER, HttpAdapterHost].entries()) {
   Inject(token)(PulseMlflowModule, undefined, i);
   Optional()(PulseMlflowModule, undefined, i);
 }
+
+shared("nest errors", watchErrors);
 
 // A call that returns a file lasts until the file is read.
 shared("nest files", () =>

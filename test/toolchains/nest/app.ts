@@ -175,6 +175,22 @@ export class CornersController {
     );
   }
 
+  @Sse("refused-events")
+  async refused(): Promise<Observable<MessageEvent>> {
+    await wait(5);
+    throw new HttpException("none", 404);
+  }
+
+  @Get("guarded")
+  @UseGuards({
+    canActivate() {
+      throw new EvalError("guard");
+    },
+  })
+  guarded(): string {
+    return "never";
+  }
+
   @Sse("ticks")
   ticks(): Observable<MessageEvent> {
     return interval(1).pipe(map((n) => ({ data: { n } })));
