@@ -21,6 +21,7 @@ import { installPackage, installTools, nodePaths, root, run, tool, work } from "
 import { managers } from "../test/toolchains/managers.mjs";
 import { jest, vitest } from "../test/toolchains/matchers.mjs";
 import { nestTests } from "../test/toolchains/nest.mjs";
+import { peers } from "../test/toolchains/peers.mjs";
 import { runners } from "../test/toolchains/runners.mjs";
 
 const dialects = ["standard", "legacy"];
@@ -87,7 +88,7 @@ export async function toolchains(parts = []) {
     managers: [...managers()],
   };
   const documented = ["docs/where-it-runs.md has a case for each row", () => checkRows(groups)];
-  for (const [name, play] of [documented, ...Object.values(groups).flat()]) {
+  for (const [name, play] of [documented, ...Object.values(groups).flat(), ...peers()]) {
     if (parts.length > 0 && !parts.some((part) => name.includes(part))) continue;
     const started = performance.now();
     try {

@@ -95,7 +95,7 @@ function* specs() {
 }
 
 /** The registry of whoever runs this, and the way to it; no other setting of theirs, and the manager's own cache. */
-async function network(cache) {
+export async function network(cache) {
   const registry = (await must("npm", ["config", "get", "registry"])).trim();
   const ways = Object.entries(process.env).filter(([name]) =>
     /^(https?_proxy|no_proxy|node_extra_ca_certs|ssl_cert_(file|dir))$/i.test(name),
