@@ -77,8 +77,8 @@ export async function checkBundled({ source, format, installed = false, driver =
   assert.deepEqual(said, []);
 }
 
-/** Compares what is stored in a folder. */
-export function checkStored(folder) {
+/** Compares what is stored in a folder; `more`: runs that come after. */
+export function checkStored(folder, more = []) {
   assert.deepEqual(storedRuns(join(folder, "mlflow.db"), { artifacts: true }), [
     {
       name: "bundled",
@@ -87,6 +87,7 @@ export function checkStored(folder) {
       metrics: { loss: 0.25, "ms.p50": 1 },
       artifacts: ["a.txt", "a.yaml", "all/deep/kept.txt"],
     },
+    ...more,
   ]);
 }
 

@@ -6,7 +6,7 @@ import { cpSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { checkStored, LOGGED, recorder } from "./bundled.mjs";
-import { toolset } from "./install.mjs";
+import { root, toolset } from "./install.mjs";
 import { folderOf, putPackage, start } from "./places.mjs";
 
 /** Version 15 bundles with webpack, version 16 with Turbopack. */
@@ -32,8 +32,17 @@ export function* nextApps() {
   ];
 }
 
+/** The files of the recipe in docs/services.md. */
+function recipe() {
+  const text = readFileSync(join(root, "docs/services.md"), "utf8");
+  const [, section] = /^## Next\.js\n([\s\S]*?)^## /m.exec(text);
+  const blocks = [...section.matchAll(/```js\n\/\/ (\S+)\n([\s\S]*?)```/g)];
+  return Object.fromEntries(blocks.map(([, path, code]) => [path, code]));
+}
+
 /** The files of the app: a route that records, and a page with a client component that shares code with the server. */
 const appOf = (settings) => ({
+  ...recipe(),
   "package.json": { private: true },
   "next.config.mjs": `export default ${JSON.stringify(settings)};`,
   "app/record/route.js": `${recorder("esm")}
@@ -82,11 +91,16 @@ async function checkNext(major, settings) {
   const output = await serve(join(server, "server.js"), async (url) => {
     const answer = await fetch(`${url}/record`);
     assert.equal(await answer.text(), "recorded");
+    const scored = await fetch(`${url}/score?n=2`);
+    assert.deepEqual(await scored.json(), { score: 3 });
     const page = await fetch(url);
     assert.match(await page.text(), /<button>score<\/button>/);
   });
   assert.doesNotMatch(output, /pulse-mlflow/);
-  checkStored(server);
+  // Its names are those that are written there, whatever a minifier makes of the code.
+  checkStored(server, [
+    { name: "score", status: "FINISHED", params: { n: "2" }, metrics: { score: 3 }, artifacts: [] },
+  ]);
   assert.doesNotMatch(built.output, /pulse-mlflow|warn/i);
 }
 
