@@ -208,6 +208,21 @@ test("what a request emits is in its run, wherever its server was made", async (
   assert.deepEqual(runs, [tracker.onlyRun.id, tracker.onlyRun.id]);
 });
 
+test("requests that are injected have no connection, and end all the same", async () => {
+  const { default: Fastify } = await from("fastify");
+  const app = Fastify();
+  const tracker = createTestTracker();
+  app.register(fastify, { tracker });
+  app.get("/users/:id", async (request: Any) => ({ id: request.params.id }));
+  app.get("/boom", async () => {
+    throw new RangeError("boom");
+  });
+  app.get("/stream", (_: Any, reply: Any) => reply.send(Readable.from(["a", "b"])));
+  for (const url of ["/users/1", "/boom", "/stream"]) await app.inject({ method: "GET", url });
+  assert.deepEqual(await statuses(tracker, 3), [["FINISHED"], ["FAILED", "boom"], ["FINISHED"]]);
+  assert.equal(tracker.runs[0]?.metrics["http.response_bytes"]?.[0]?.value, 10);
+});
+
 test("options that are odd, and objects of tests, break no answer", async () => {
   for (const route of [() => Symbol("x"), () => ({}), () => Promise.resolve("/"), () => null, () => ""]) {
     const tracker = createTestTracker();
