@@ -538,9 +538,9 @@ type Seen<R> = Loose<R> extends true ? unknown : R extends unknown ? Streamed<Aw
 /** Of a generator what it yields, of a stream its chunks; emitters are only followed to their end, subjects not. */
 type Streamed<T> = Loose<T> extends true ? T : T extends AnyIterator<infer Y> ? Y : T extends {
     on(...args: never): unknown;
-} | {
+} ? T : T extends AsyncIterable<infer Y> | ReadableStream<infer Y> ? Y : T extends {
     next(...args: never): unknown;
-} ? T : T extends AsyncIterable<infer Y> | ReadableStream<infer Y> | Observable<infer Y> ? Y : T;
+} ? T : T extends Observable<infer Y> ? Y : T;
 /** RxJS's, if `pulse-mlflow/rxjs` is loaded. By its shape: most programs do not have RxJS. */
 interface Observable<Y> {
     subscribe(...args: never): {

@@ -9,7 +9,7 @@ export interface PulseMlflowTestingOptions extends Pick<PulseMlflowOptions, "mes
 }
 /**
  * The module for tests: what the application records goes to a test tracker, wherever its code runs, and nothing into a
- * file or to a server. Each request is a run. `app.get(PULSE_TRACKER)` is the tracker, until `app.close()`.
+ * file or to a server. Each request is a run; messages are with `messages: {}`. `app.get(PULSE_TRACKER)` is the tracker, until `app.close()`.
  * @throws PulseError `INVALID_OPTION` and `INVALID_CONFIG` naming what is wrong.
  * @example
  * ```ts

@@ -74,11 +74,15 @@ type Streamed<T> =
     ? T
     : T extends AnyIterator<infer Y>
       ? Y
-      : T extends { on(...args: never): unknown } | { next(...args: never): unknown }
+      : T extends { on(...args: never): unknown }
         ? T
-        : T extends AsyncIterable<infer Y> | ReadableStream<infer Y> | Observable<infer Y>
+        : T extends AsyncIterable<infer Y> | ReadableStream<infer Y>
           ? Y
-          : T;
+          : T extends { next(...args: never): unknown }
+            ? T
+            : T extends Observable<infer Y>
+              ? Y
+              : T;
 
 /** RxJS's, if `pulse-mlflow/rxjs` is loaded. By its shape: most programs do not have RxJS. */
 interface Observable<Y> {

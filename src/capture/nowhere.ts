@@ -72,14 +72,22 @@ export function kindOf(value: unknown, name = ""): string {
 /** If a result gives its values later, says what it is and how they are logged. */
 export function lateValues(value: unknown): string | undefined {
   if (typeof value !== "object" || value === null || types.isProxy(value)) return undefined;
-  const { subscribe, forEach, next } = value as { subscribe?: unknown; forEach?: unknown; next?: unknown };
-  if (typeof subscribe === "function" && typeof forEach === "function")
-    return typeof next === "function"
+  if (hasMethod(value, "subscribe") && hasMethod(value, "forEach"))
+    return hasMethod(value, "next")
       ? "a Subject, which is not followed. Return subject.asObservable()."
-      : 'an Observable. import "pulse-mlflow/rxjs" once, so that it is followed.';
+      : 'an Observable. Those of RxJS are followed once "pulse-mlflow/rxjs" is imported; classes that extend it are not.';
   return Symbol.asyncIterator in value
     ? "a stream. Of bytes, Node's streams and other emitters only the end is followed: yield the values from an async generator."
     : undefined;
+}
+
+/** Whether an object has a method, without running a getter. */
+function hasMethod(object: object, name: string): boolean {
+  for (let at: object | null = object; at !== null; at = Object.getPrototypeOf(at) as object | null) {
+    const found = Object.getOwnPropertyDescriptor(at, name);
+    if (found) return typeof found.value === "function";
+  }
+  return false;
 }
 
 /** Whether a path leads to something that exists, even if it is empty, or into something empty. */

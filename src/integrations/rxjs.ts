@@ -88,18 +88,20 @@ function matches(result: object): boolean {
 function follow(source: Observable, call: FollowedCall): Observable {
   let isFirst = true;
   const subscribe = (...args: unknown[]): unknown => {
-    const each = isFirst ? observed(source, call) : source;
+    const each = isFirst ? observed(source, call, copy) : source;
     isFirst = false;
     return Reflect.apply(each.subscribe, each, args);
   };
-  // A copy: the source itself may be returned to others.
-  return Object.create(Object.getPrototypeOf(source) as object, {
+  // The source itself may be returned to others.
+  const copy: Observable = Object.create(Object.getPrototypeOf(source) as object, {
     ...Object.getOwnPropertyDescriptors(source),
     subscribe: { value: subscribe, writable: true, configurable: true },
   }) as Observable;
+  return copy;
 }
 
-function observed(source: Observable, call: FollowedCall): Observable {
+/** `copy` is held by the subscription: were it collected before, the run would end. */
+function observed(source: Observable, call: FollowedCall, copy: Observable): Observable {
   const status = killing.has(source) ? "KILLED" : "FINISHED";
   const watch = rxjs.tap<unknown>({
     next: (value) => call.step(value),
@@ -107,11 +109,13 @@ function observed(source: Observable, call: FollowedCall): Observable {
     complete: () => call.done(),
   });
   return new rxjs.Observable((subscriber) => {
-    subscriber.add(() => call.leave(status));
+    subscriber.add(() => left(copy, call, status));
     // The subscriber itself is passed on: a synchronous source stops when it has had enough.
     return call.enter(() => source.pipe(watch).subscribe(subscriber));
   });
 }
+
+const left = (_copy: Observable, call: FollowedCall, status: "FINISHED" | "KILLED"): void => call.leave(status);
 
 // Once for the process, however often this is loaded.
 shared("rxjs", () => registerResultKind<Observable>({ name: "Observable", matches, follow }));

@@ -172,12 +172,14 @@ async function finish(recorder: Recorder): Promise<void> {
 /** Stops tracking a closed recorder. */
 export function unguard(recorder: Recorder): void {
   recorders.delete(recorder);
-  // With nothing to write, signals do what they do without us: a program may end itself by one. A turn later, in which
-  // those that have arrived are handled: Node drops them with the last listener.
-  soon(() => {
-    if (recorders.size > 0 || dying) return;
-    for (const [signal, listener] of signals.listeners) process.removeListener(signal, listener);
-  });
+  // With nothing to write, signals do what they do without us: a program may end itself by one. Two turns later: Node
+  // reads what has been sent at the beginning of a turn, and drops it if the last listener has gone by then.
+  soon(() => soon(ignoreSignals));
+}
+
+function ignoreSignals(): void {
+  if (recorders.size > 0 || dying) return;
+  for (const [signal, listener] of signals.listeners) process.removeListener(signal, listener);
 }
 
 function listenAgain(signal: NodeJS.Signals, listener: NodeJS.SignalsListener): void {

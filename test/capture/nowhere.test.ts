@@ -218,3 +218,18 @@ test("options in the selector's place are answered with where they belong", () =
   );
   assert.doesNotMatch(told(loss, { metrics: { loss: "loss", step: "los" } }, [])[0] ?? "", /option/);
 });
+
+test("values that come later are named, and no getter is run to find out", () => {
+  let ran = 0;
+  const cursor = {
+    subscribe: () => undefined,
+    forEach: () => undefined,
+    get next() {
+      return ++ran;
+    },
+  };
+  for (const result of [cursor, { ...Object.create(cursor), pipe: () => undefined }])
+    told(() => result, { metrics: "loss" }, []);
+  assert.equal(ran, 0);
+  assert.match(told(() => cursor, { metrics: "loss" }, []).join(), /"pulse-mlflow\/rxjs" is imported/);
+});

@@ -167,6 +167,44 @@ test("a caller who leaves is no failure, whatever the framework says of it", asy
   assert.deepEqual(await statuses(big), [["KILLED"]]);
 });
 
+test("a caller who left before a middleware was met, or while an error was answered", async () => {
+  const { default: framework } = await from("express");
+  const [outer, inner, other] = [createTestTracker(), createTestTracker(), createTestTracker()];
+  const app = framework();
+  const late = new Promise<void>((resolve) => {
+    app.use((request: Any, _response: Any, next: () => void) => {
+      request.on("close", () =>
+        setTimeout(() => {
+          next();
+          resolve();
+        }, 5),
+      );
+      request.resume();
+      request.socket.once("close", () => request.destroy());
+    });
+  });
+  app.use(express({ tracker: inner }));
+  const socket = connect(await listening(createServer(node(app, { tracker: outer }))), "127.0.0.1");
+  socket.write(asking("POST /", "content-length: 5"));
+  while (outer.runs.length < 1) await wait(2);
+  socket.destroy();
+  await late;
+  assert.deepEqual([await statuses(outer), inner.runs.length], [[["KILLED"]], 0]);
+
+  const answering = framework();
+  answering.use(express({ tracker: other }));
+  answering.get("/", (_request: Any, _response: Any, next: Any) => next(new Error("not there")));
+  answering.use(trackErrors());
+  answering.use((_error: Error, _request: Any, response: Any, _next: Any) => {
+    response.status(404).write("not ");
+  });
+  const half = connect(await listening(createServer(answering)), "127.0.0.1");
+  half.write(asking("GET /", "upgrade: h2c", "connection: upgrade")); // which nobody does
+  await once(half, "data");
+  half.destroy();
+  assert.deepEqual(await statuses(other), [["KILLED"]]);
+});
+
 test("an answer of 500 is a failure, also where its error is an abort", async () => {
   const { default: framework } = await from("express");
   const app = framework();

@@ -26,6 +26,7 @@ import {
 import { currentRun, tracked } from "../../src/index.js";
 import { type SubscriptionOptions, trackedRun } from "../../src/integrations/rxjs.js";
 import { createTestTracker, type TestRun, type TestTracker } from "../../src/testing/index.js";
+import { collectGarbage } from "../support/heap.js";
 
 const seen = (run: TestRun) => [
   run.status,
@@ -224,6 +225,30 @@ test("switchMap, Subjects, nesting, and calls that are not tracked", async () =>
   const untracked = subscribed(of(1), { when: () => false, unsubscribed: "KILLED" });
   untracked.tracker.run(() => untracked.source.subscribe());
   assert.equal(untracked.tracker.runs.length, 0);
+});
+
+test("a run stays open while its Observable is subscribed to, whoever else holds it", async () => {
+  const tracker = createTestTracker();
+  const method = tracked(() => timer(1, 1).pipe(map((n) => ({ n }))), { runName: "method", metrics: "n" });
+  const subscriptions = [
+    tracker.run(() => method().subscribe()),
+    tracker.run(() =>
+      timer(1, 1)
+        .pipe(trackedRun({ runName: "operator" }, (n) => ({ n })))
+        .subscribe(),
+    ),
+  ];
+  const count = () => Math.min(...tracker.runs.map(({ metrics }) => metrics["n"]?.length ?? 0));
+  for (let wanted = 1; wanted <= 5; wanted++) {
+    while (count() < wanted) await new Promise((resolve) => setTimeout(resolve, 1));
+    collectGarbage();
+  }
+  assert.deepEqual(
+    tracker.runs.map(({ status }) => status),
+    ["RUNNING", "RUNNING"],
+  );
+  for (const each of subscriptions) each.unsubscribe();
+  assert.ok(tracker.runs.every(({ status }) => status === "FINISHED"));
 });
 
 test("bad input is one clear message, when the operator is made", () => {

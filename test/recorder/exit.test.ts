@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openDatabase, query } from "../support/database.js";
+import { FakeMlflow } from "../support/fake-mlflow.js";
 import { tempFolder } from "../support/folders.js";
 
 const folder = tempFolder("exit");
@@ -72,11 +73,14 @@ for (const [how, code, status, partial] of [
 }
 
 test("a program that has shut down and sends itself a signal ends by it", async () => {
-  for (const how of ["signal", "signal later"]) {
-    const child = spawn(process.execPath, [program, how, `sqlite:///${join(folder, "signal.db")}`, "500"]);
-    const [code, signal] = await once(child, "exit");
-    assert.ok(code === 143 || signal === "SIGTERM", `${how}: ${code} ${signal}`);
-  }
+  const server = await FakeMlflow.start();
+  for (const uri of [`sqlite:///${join(folder, "signal.db")}`, server.url])
+    for (const how of ["signal", "signal later", "signal with others"]) {
+      const child = spawn(process.execPath, [program, how, uri, "5000"]);
+      const [code, signal] = await once(child, "exit");
+      assert.ok(code === 143 || signal === "SIGTERM", `${uri}, ${how}: ${code} ${signal}`);
+    }
+  server.close();
 });
 
 test("an unusable target keeps the exit code, takes bounded time and warns once", async () => {

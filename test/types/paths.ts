@@ -29,6 +29,16 @@ declare const text: string;
 declare const anything: any;
 
 /** Streams have paths, too, but nothing of what they hold. */
+/** As those of databases: it has a `next` of its own. */
+class Cursor {
+  async next(): Promise<Result | undefined> {
+    return undefined;
+  }
+  [Symbol.asyncIterator](): AsyncGenerator<Result> {
+    return new Readings()[Symbol.asyncIterator]();
+  }
+}
+
 class Readings {
   readonly count = 1;
   async *[Symbol.asyncIterator](): AsyncGenerator<Result> {
@@ -295,6 +305,11 @@ class DoesNot {
   @LogMetric("loss")
   later(): Promise<ReadableStream<Result>> {
     return Promise.resolve(new ReadableStream());
+  }
+
+  @LogMetric("loss")
+  cursor(): Cursor {
+    return new Cursor();
   }
 
   @LogMetric("loss")

@@ -30,7 +30,7 @@ export function trackRequests(
   return (request, response, next) => {
     const opened = openRequest(request, response, options);
     if (opened === undefined) return next();
-    opened.route ??= () => routeOf(request as IncomingMessage & Routed);
+    opened.route ??= () => routeOf(request as IncomingMessage & Routed, opened.hasError);
     opened.enter(next);
   };
 }
@@ -49,17 +49,20 @@ export function trackErrors(): (
   };
 }
 
-function routeOf({ baseUrl = "", route, originalUrl = "" }: Routed): string | undefined {
+function routeOf({ baseUrl = "", route, originalUrl = "" }: Routed, failed: boolean): string | undefined {
   if (route === undefined) return undefined;
   const paths = Array.isArray(route.path) ? route.path : [route.path];
   const path = paths.map(String).join("|");
-  return (baseUrl || mountOf(originalUrl, path)) + path;
+  return (baseUrl || (failed ? mountOf(originalUrl, path) : "")) + path;
 }
 
 /** Where a router is mounted that an error has left: Express then takes `baseUrl` back. */
 function mountOf(url: string, path: string): string {
   if (/[*?+|(){}]/.test(path)) return "";
-  const [asked = "", ...own] = [/^[^?#]*/.exec(url)?.[0].replace(/\/$/, ""), ...path.split("/").filter(Boolean)];
+  const [asked = "", ...own] = [
+    /^(?:[a-z][a-z+.-]*:\/\/[^/]*)?([^?#]*?)\/?(?:[?#]|$)/i.exec(url)?.[1],
+    ...path.split("/").filter(Boolean),
+  ];
   const parts = asked.split("/");
   return parts.slice(0, parts.length - own.length).join("/");
 }

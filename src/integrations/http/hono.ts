@@ -88,6 +88,7 @@ async function onWeb(context: HonoContext, next: () => Promise<void>, options: R
     end(500, undefined, false);
     throw error;
   }
+  if (raw.signal?.aborted) return leave();
   // Not asked for later: who holds the context holds the answer, which then is never collected.
   const route = routeOf(context);
   opened.route = () => route;
@@ -104,8 +105,8 @@ async function onWeb(context: HonoContext, next: () => Promise<void>, options: R
     follow: (part) => part,
     done: () => end(status, bytes, false),
     fail(error) {
-      opened.caught(error);
-      end(undefined, undefined, false);
+      opened.broke(error);
+      end(undefined, undefined, true);
     },
     leave,
   };

@@ -89,7 +89,9 @@ export class RequestRun {
   readonly #options: RequestOptions;
   readonly #method: string;
   readonly #begun = performance.now();
+  /** What the handlers threw, and what broke the body of the answer. */
   #error: { readonly error: unknown } | undefined;
+  #broken: { readonly error: unknown } | undefined;
 
   constructor(method: string, baggage: unknown, options: RequestOptions) {
     const { tracker } = options;
@@ -110,16 +112,26 @@ export class RequestRun {
     return this.run.enter(fn);
   }
 
+  /** Whether a handler has failed. */
+  get hasError(): boolean {
+    return this.#error !== undefined;
+  }
+
   /** Remembers the error that the answer is about. */
   caught(error: unknown): void {
     if (this.isGone?.() !== true) this.#error ??= { error };
   }
 
+  /** Remembers why the answer could not be sent to its end. */
+  broke(error: unknown): void {
+    if (this.isGone?.() !== true) this.#broken ??= { error };
+  }
+
   /**
    * Ends the run with the status of the answer, if one was sent, and the bytes of its body, if they are known. `left`:
-   * the caller was gone before it was sent.
+   * the caller was gone before it was sent, or before any of it was if it is `"unanswered"`.
    */
-  end(status: number | undefined, bytes: number | undefined, left: boolean): void {
+  end(status: number | undefined, bytes: number | undefined, left: boolean | "unanswered"): void {
     const { run } = this;
     const { failFrom = 500 } = this.#options;
     const route = asked("route", () => {
@@ -135,8 +147,10 @@ export class RequestRun {
     if (!left && status !== undefined) run.logMetric("http.status", status);
     if (bytes !== undefined) run.logMetric("http.response_bytes", bytes);
     const hasFailed = status !== undefined && status >= failFrom;
+    const blamed = left === true ? this.#broken : left || hasFailed || status === undefined ? this.#error : undefined;
+    const failure = blamed ?? (left ? this.#broken : undefined);
     // An answer of 500 is a failure of the service, also where the error was that something else was aborted.
-    if (this.#error !== undefined && (left || hasFailed || status === undefined)) run.fail(this.#error.error, "FAILED");
+    if (failure !== undefined) run.fail(failure.error, "FAILED");
     else if (left) {
       run.setTag("pulse.partial", "true");
       run.end("KILLED");
@@ -161,6 +175,8 @@ export function openRequest(
   if (known !== undefined) return known;
   // The objects of a test may be neither.
   if (typeof request?.emit !== "function" || typeof response?.on !== "function") return undefined;
+  // The caller has left while another middleware was at work: nothing would tell the end.
+  if (response.destroyed || response.writableFinished || connectionOf(request)?.destroyed) return undefined;
   const { when, route } = options;
   if (when !== undefined && asked("when", () => when(request)) === false) return undefined;
   const opened = new RequestRun(request.method ?? "GET", request.headers?.["baggage"], options);
@@ -175,6 +191,11 @@ interface Http2Stream {
   readonly aborted: boolean;
   readonly rstCode?: number;
   readonly errored?: unknown;
+}
+
+/** The connection of a request, or its stream in one of HTTP/2. Requests that are injected have none. */
+function connectionOf(request: IncomingMessage): { readonly destroyed?: boolean } | undefined {
+  return request.httpVersionMajor >= 2 ? (request as { stream?: { destroyed?: boolean } }).stream : request.socket;
 }
 
 /** What is being answered on each connection. */
@@ -197,6 +218,8 @@ class Exchange {
   readonly #socket: IncomingMessage["socket"] | undefined;
   readonly #stream: Http2Stream | undefined;
   readonly #before: number;
+  /** Whether nothing else is answered on the connection meanwhile. */
+  #alone = true;
   #over = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, opened: RequestRun) {
@@ -229,24 +252,24 @@ class Exchange {
       socket.once("close", socketClosed);
     }
     exchanges.add(this);
+    if (exchanges.size > 1) for (const each of exchanges) each.#alone = false;
   }
 
   end(): void {
     if (this.#over) return;
     this.#over = true;
-    const [request, response, opened] = [this.#request, this.#response, this.#opened];
-    open.delete(request);
+    const [response, opened] = [this.#response, this.#opened];
     byResponse.delete(response);
     if (this.#socket) onSocket.get(this.#socket)?.delete(this);
-    if (request.headers?.upgrade !== undefined && !response.headersSent) {
-      opened.end(undefined, undefined, false); // the connection has become something else
+    if ((this.#request as { upgrade?: boolean }).upgrade === true && !response.headersSent) {
+      opened.end(undefined, undefined, Boolean(this.#socket?.errored)); // the connection has become something else
       return;
     }
     const error = response.errored ?? this.#stream?.errored;
     const left = !this.#isSent;
     opened.isGone = undefined;
-    if (left && error !== undefined && error !== null) opened.caught(error);
-    opened.end(response.statusCode, this.#bytes, left);
+    if (left && error !== undefined && error !== null) opened.broke(error);
+    opened.end(response.statusCode, this.#bytes, left && !response.headersSent ? "unanswered" : left);
   }
 
   get #isSent(): boolean {
@@ -271,7 +294,7 @@ class Exchange {
     if (!Number.isNaN(announced) && this.#isSent) return announced;
     const written = this.#socket?.bytesWritten;
     const head = (this.#response as { _header?: string | null })._header?.length ?? 0;
-    return typeof written === "number" ? Math.max(0, written - this.#before - head) : undefined;
+    return typeof written === "number" && this.#alone ? Math.max(0, written - this.#before - head) : undefined;
   }
 }
 
@@ -279,7 +302,7 @@ class Exchange {
 export function noteStream(body: unknown, opened: RequestRun): void {
   const stream = body as Readable | null | undefined;
   if (typeof stream?.pipe === "function" && typeof stream.on === "function")
-    stream.on(errorMonitor, (error) => opened.caught(error));
+    stream.on(errorMonitor, (error) => opened.broke(error));
 }
 
 /** What was already said of options that fail: each request would say it again. */

@@ -79,7 +79,14 @@ const SIGNAL_MS = 100;
 /** Trackers that the module has made, and hence ends. */
 const made = new WeakSet<Tracker>();
 
-function trackerOf({ config, tracker }: PulseMlflowOptions): Tracker {
+function trackerOf(options: PulseMlflowOptions): Tracker {
+  check("PulseMlflowModule", options);
+  const { config, tracker } = options;
+  if (config !== undefined && tracker !== undefined)
+    throw new PulseError(
+      "INVALID_OPTION",
+      "PulseMlflowModule: config and tracker exclude each other; give one of them.",
+    );
   if (tracker !== undefined || config === undefined) return tracker ?? defaultTracker();
   const own = createTracker(config);
   made.add(own);
@@ -100,18 +107,21 @@ function handlerRuns(
 }
 
 /** Tells the runs of requests what failed: in guards, pipes, handlers and interceptors, before any filter answers. */
-function watchErrors(): boolean {
+function watchErrors(): void {
   const { prototype } = ExceptionsHandler;
+  if (watched.has(prototype)) return;
+  watched.add(prototype);
   const { next } = prototype;
   prototype.next = function (error, host) {
-    if (host.getType() === "http") {
-      const request = host.getArgByIndex<{ readonly raw?: object }>(0); // Fastify's are around Node's
-      requestRunOf(request.raw ?? request)?.caught(error);
-    }
+    const request =
+      host.getType() === "http" ? host.getArgByIndex<{ readonly raw?: object } | undefined>(0) : undefined;
+    if (Object(request) === request) requestRunOf(request?.raw ?? (request as object))?.caught(error); // Fastify's have Node's
     Reflect.apply(next, this, [error, host]);
   };
-  return true;
 }
+
+/** A process may have several copies of Nest, and a program several of this module. */
+const watched = shared("nest errors", () => new WeakSet<object>());
 
 const Base: ConfigurableModuleCls<PulseMlflowOptions, "forRoot", "createPulseMlflowOptions"> =
   new ConfigurableModuleBuilder<PulseMlflowOptions>({ optionsInjectionToken: OPTIONS })
@@ -191,10 +201,10 @@ export class PulseMlflowModule extends Base implements NestModule, OnApplication
     const { shutdownTimeoutMs: timeoutMs = 5_000 } = this.#options;
     // The responses of callers who have just left tell so in the next turn of the event loop.
     await new Promise<void>((resolve) => void soon(resolve));
+    const tracker = this.#tracker;
     // What cannot be delivered now is kept, and was warned about.
-    await this.#tracker.flush({ timeoutMs }).catch(() => undefined);
+    await (made.has(tracker) ? tracker.shutdown({ timeoutMs }) : tracker.flush({ timeoutMs })).catch(() => undefined);
     this.#installed?.uninstall();
-    if (made.has(this.#tracker)) await this.#tracker.shutdown({ timeoutMs }).catch(() => undefined);
     // Nest then repeats the signal, which must find the process still there.
     if (signal !== undefined) later(() => undefined, SIGNAL_MS);
   }
@@ -207,7 +217,7 @@ for (const [i, token] of [OPTIONS, PULSE_TRACKER, HttpAdapterHost].entries()) {
   Optional()(PulseMlflowModule, undefined, i);
 }
 
-shared("nest errors", watchErrors);
+watchErrors();
 
 // A call that returns a file lasts until the file is read.
 shared("nest files", () =>

@@ -13,7 +13,7 @@ const EACH = { maxRunsPerSecond: Number.MAX_SAFE_INTEGER };
 
 /**
  * The module for tests: what the application records goes to a test tracker, wherever its code runs, and nothing into a
- * file or to a server. Each request is a run. `app.get(PULSE_TRACKER)` is the tracker, until `app.close()`.
+ * file or to a server. Each request is a run; messages are with `messages: {}`. `app.get(PULSE_TRACKER)` is the tracker, until `app.close()`.
  * @throws PulseError `INVALID_OPTION` and `INVALID_CONFIG` naming what is wrong.
  * @example
  * ```ts
@@ -28,7 +28,7 @@ export class PulseMlflowTestingModule {
   static forRoot({ config, requests, messages }: PulseMlflowTestingOptions = {}): DynamicModule {
     return PulseMlflowModule.forRoot({
       requests: requests !== false && { ...EACH, ...requests },
-      messages: messages && { ...EACH, ...messages },
+      messages: messages ? { ...EACH, ...messages } : false,
       tracker: createTestTracker(config),
     });
   }

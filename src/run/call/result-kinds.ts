@@ -44,30 +44,31 @@ export function registerResultKind<T = unknown>(kind: ResultKind<T>): () => void
   };
 }
 
-/** What is followed, by what the caller got of it. */
-const followings = new WeakMap<object, Following>();
+/** What is followed, by what the caller got of it; and what was known of it at once, which may be itself. */
+const followings = new WeakMap<object, { readonly following: Following; readonly head: readonly unknown[] }>();
 
 const abandoned = new FinalizationRegistry<Following>((following) => following.leave());
 
 /** The calls that last as long as one result: a call may return what an inner one returned to it. */
 class Following implements FollowedCall {
   readonly #calls: CallObserver[];
-  /** What was known of the result when it was returned. */
-  readonly #head: unknown[] = [];
-  #returned = false;
+  /** What is told of the result before it is returned. Not held longer: the result would never be collected. */
+  #head: unknown[] | undefined = [];
   over = false;
 
   constructor(call: CallObserver) {
     this.#calls = [call];
   }
 
-  returned(): void {
-    this.#returned = true;
+  returned(): readonly unknown[] {
+    const head = this.#head ?? [];
+    this.#head = undefined;
+    return head;
   }
 
-  /** Adds a call that returns the same result. */
-  add(call: CallObserver): void {
-    for (const value of this.#head) call.step(value);
+  /** Adds a call that returns the same result, of which `head` is known. */
+  add(call: CallObserver, head: readonly unknown[]): void {
+    for (const value of head) call.step(value);
     this.#calls.push(call);
   }
 
@@ -84,31 +85,39 @@ class Following implements FollowedCall {
 
   step(value: unknown): void {
     if (this.over) return;
-    if (!this.#returned) this.#head.push(value);
-    for (const call of this.#calls) call.step(value);
+    this.#head?.push(value);
+    this.#each((call) => call.step(value));
   }
 
   done(...given: [value?: unknown]): void {
-    for (const call of this.#end()) {
-      if (given.length > 0) call.done(given[0]);
-      else call.exhausted();
-    }
+    this.#end((call) => (given.length > 0 ? call.done(given[0]) : call.exhausted()));
   }
 
   fail(error: unknown): void {
-    for (const call of this.#end()) call.failed(error);
+    this.#end((call) => call.failed(error));
   }
 
   leave(status?: "FINISHED" | "KILLED"): void {
-    for (const call of this.#end()) call.abandoned(status);
+    this.#end((call) => call.abandoned(status));
   }
 
-  /** The calls that end now: none if they have ended. */
-  #end(): readonly CallObserver[] {
-    if (this.over) return [];
+  #end(end: (call: CallObserver) => void): void {
+    if (this.over) return;
     this.over = true;
     abandoned.unregister(this);
-    return this.#calls;
+    this.#each(end);
+  }
+
+  /** Tells all calls, also if a strict tracker throws for one of them. */
+  #each(tell: (call: CallObserver) => void): void {
+    const thrown: unknown[] = [];
+    for (const call of this.#calls)
+      try {
+        tell(call);
+      } catch (error) {
+        thrown.push(error);
+      }
+    if (thrown.length > 0) throw thrown[0];
   }
 }
 
@@ -123,17 +132,16 @@ export function follow(result: object, observer: CallObserver): object | undefin
     (observer.keepsStreams ? undefined : kindOf(result, observer, kindsFor(result)));
   if (kind === undefined) return undefined;
   const known = followings.get(result);
-  if (known?.over) return undefined;
+  if (known?.following.over) return undefined;
   if (known !== undefined) {
-    known.add(observer);
+    known.following.add(observer, known.head);
     return result;
   }
   observer.isolate();
   const following = new Following(observer);
   try {
     const given = kind.follow(result, following) as object;
-    following.returned();
-    followings.set(given, following);
+    followings.set(given, { following, head: following.returned() });
     // Most are over by the end of this turn, and entries of the registry are expensive.
     const held = new WeakRef(given);
     soon(() => {

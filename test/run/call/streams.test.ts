@@ -381,13 +381,21 @@ test("a kind that fails is reported, and the program gets its result", () => {
 });
 
 test("a result that is collected ends its run, as partial", async () => {
-  const tracker = createTestTracker();
-  tracker.run(() => void tracked(() => new Answer())());
-  for (let turn = 0; turn < 50 && tracker.onlyRun.status === "RUNNING"; turn++) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    collectGarbage();
+  const kinds = [
+    () => new Answer(),
+    () => webStream([1]),
+    () => new Response("text"),
+    () => new Readable({ read: () => undefined }),
+  ];
+  for (const make of kinds) {
+    const tracker = createTestTracker();
+    tracker.run(() => void tracked(make, { metrics: "size?" } as object)());
+    for (let turn = 0; turn < 50 && tracker.onlyRun.status === "RUNNING"; turn++) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      collectGarbage();
+    }
+    assert.deepEqual(statusOf(tracker), ["FINISHED", "true"], String(make));
   }
-  assert.deepEqual(statusOf(tracker), ["FINISHED", "true"]);
 });
 
 test("what is held of a result while it is read keeps its run open", async () => {

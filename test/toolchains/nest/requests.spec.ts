@@ -243,6 +243,7 @@ test("bad options are one clear message", async () => {
     [{ tracker: {} }, /tracker/],
     [{ config: { trackingURI: "x" } }, /trackingUri/],
     [{ messages: { sampel: 1 } }, /sampel/],
+    [{ config: {}, tracker: createTestTracker() }, /config and tracker exclude each other/],
   ] as const)
     await assert.rejects(start(options), message, JSON.stringify(options));
   await assert.rejects(
