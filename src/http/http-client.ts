@@ -103,7 +103,13 @@ export class HttpClient {
     }
   }
 
-  async #begin(url: URL, request: HttpTransfer, options: RequestOptions, how: Connecting): Promise<IncomingMessage> {
+  async #begin(
+    url: URL,
+    request: HttpTransfer,
+    options: RequestOptions,
+    how: Connecting,
+    isSecond = false,
+  ): Promise<IncomingMessage> {
     let sending: ClientRequest | undefined;
     const begin = (): ClientRequest => {
       sending = this.#connections.start(url, options, how);
@@ -113,10 +119,10 @@ export class HttpClient {
     try {
       return await transfer(this.#shown, begin, request);
     } catch (error) {
-      // The server had closed the kept connection. Transfers are idempotent, so try again.
-      if (sending?.reusedSocket && isCutOff(error)) {
+      // The server had closed the kept connection, or a busy one drops new ones. Transfers are idempotent, so try again.
+      if (isCutOff(error) && (sending?.reusedSocket || (options.method === "GET" && !isSecond))) {
         request.onRepeat?.();
-        return this.#begin(url, request, options, "fresh");
+        return this.#begin(url, request, options, "fresh", true);
       }
       throw this.#unreachable(error);
     }
