@@ -1,5 +1,5 @@
 import type { CallHandler, ExecutionContext, NestInterceptor } from "@nestjs/common";
-import { defer, Observable } from "rxjs";
+import { defer, type MonoTypeOperatorFunction, Observable } from "rxjs";
 import type { Tracker } from "../../index.js";
 import { type SubscriptionOptions, trackedRun } from "../rxjs.js";
 import type { MessageOptions } from "./options.js";
@@ -8,6 +8,8 @@ import type { MessageOptions } from "./options.js";
 export class HandlerRuns implements NestInterceptor {
   readonly #messages: MessageOptions;
   readonly #tracker: Tracker;
+  /** By handler: a program has as many as it is written with. */
+  readonly #operators = new Map<string, MonoTypeOperatorFunction<unknown>>();
 
   constructor(messages: MessageOptions, tracker: Tracker) {
     this.#messages = messages;
@@ -18,15 +20,20 @@ export class HandlerRuns implements NestInterceptor {
     const kind = context.getType();
     if (kind !== "rpc" && kind !== "ws") return next.handle();
     const handler = `${context.getClass().name}.${context.getHandler().name}`;
-    const options: SubscriptionOptions = {
-      maxRunsPerSecond: 10,
-      ...this.#messages,
-      runName: handler,
-      foldKey: handler,
-      nest: "root", // a worker may have been started within a run, which is none of the message's business
-    };
+    let inRun = this.#operators.get(handler);
+    if (inRun === undefined) {
+      const options: SubscriptionOptions = {
+        maxRunsPerSecond: 10,
+        ...this.#messages,
+        runName: handler,
+        foldKey: handler,
+        nest: "root", // a worker may have been started within a run, which is none of the message's business
+      };
+      inRun = trackedRun(options);
+      this.#operators.set(handler, inRun);
+    }
     // `handle` must be called in the run: Nest keeps the context it was called in.
-    const run = defer(() => next.handle()).pipe(trackedRun(options));
+    const run = inRun(defer(() => next.handle()));
     return new Observable((subscriber) => this.#tracker.run(() => run.subscribe(subscriber)));
   }
 }
