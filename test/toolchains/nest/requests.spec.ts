@@ -245,7 +245,7 @@ test("bad options are one clear message", async () => {
     [{ messages: { sampel: 1 } }, /sampel/],
     [{ config: {}, tracker: createTestTracker() }, /config and tracker exclude each other/],
   ] as const)
-    await assert.rejects(start(options), message, JSON.stringify(options));
+    await assert.rejects(start(options), message, String(message));
   await assert.rejects(
     NestFactory.create(applicationOf([PulseMlflowModule as never]), { logger: false, abortOnError: false }),
     /import PulseMlflowModule\.forRoot\(\)/,
