@@ -259,6 +259,8 @@ class Exchange {
     if (this.#over) return;
     this.#over = true;
     const [response, opened] = [this.#response, this.#opened];
+    // At once: entries of weak maps that live on are expensive for the garbage collector.
+    open.delete(this.#request);
     byResponse.delete(response);
     if (this.#socket) onSocket.get(this.#socket)?.delete(this);
     if ((this.#request as { upgrade?: boolean }).upgrade === true && !response.headersSent) {
