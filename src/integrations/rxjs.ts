@@ -76,12 +76,13 @@ const killing = new WeakSet<object>();
  * program completes it when it likes, and it is the same object for each caller.
  */
 function matches(result: object): boolean {
-  if (typeof (result as Partial<Observable>).subscribe !== "function") return false;
+  if (!("subscribe" in result)) return false;
   const prototype = Object.getPrototypeOf(result) as object | null;
-  if (prototype === null) return false;
+  const above = prototype && (Object.getPrototypeOf(prototype) as object | null);
+  if (!prototype || !above) return false;
   if (Object.hasOwn(prototype, "subscribe") && Object.hasOwn(prototype, "forEach")) return true;
   // `subject.pipe(…)` is a Subject, too, but only passes on what its source gives.
-  return "source" in result && Object.hasOwn(Object.getPrototypeOf(prototype) as object, "asObservable");
+  return "source" in result && Object.hasOwn(above, "asObservable");
 }
 
 /** Follows the first subscription. Others pass: each call has one run. */

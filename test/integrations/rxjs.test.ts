@@ -120,10 +120,12 @@ test("what pipe makes of a Subject is followed; a Subject is passed on as it is"
   assert.deepEqual(all(piped.tracker), [["FINISHED", "partial", 1, 2]]);
 
   const state = new BehaviorSubject(0);
-  for (const each of [events, state]) {
+  const store = { subscribe: () => undefined, source: 1 }; // of another library
+  for (const each of [events, state, store, Object.create(store)]) {
     const { tracker, given } = called<unknown>(() => each as Observable<unknown>);
     assert.equal(given, each);
     assert.equal(tracker.onlyRun.status, "FINISHED");
+    assert.doesNotMatch(tracker.warnings.join(), /recognizing/);
   }
   assert.deepEqual(all(called(() => Object.freeze(pairs(1))).tracker), [["RUNNING"]]);
   const hot = connectable(of({ n: 1 }));

@@ -147,8 +147,8 @@ export class RequestRun {
     if (!left && status !== undefined) run.logMetric("http.status", status);
     if (bytes !== undefined) run.logMetric("http.response_bytes", bytes);
     const hasFailed = status !== undefined && status >= failFrom;
-    const blamed = left === true ? this.#broken : left || hasFailed || status === undefined ? this.#error : undefined;
-    const failure = blamed ?? (left ? this.#broken : undefined);
+    const isHandlers = left === "unanswered" || (!left && (hasFailed || status === undefined));
+    const failure = (isHandlers ? this.#error : undefined) ?? (left ? this.#broken : undefined);
     // An answer of 500 is a failure of the service, also where the error was that something else was aborted.
     if (failure !== undefined) run.fail(failure.error, "FAILED");
     else if (left) {

@@ -223,7 +223,7 @@ watchErrors();
 shared("nest files", () =>
   registerResultKind<StreamableFile>({
     name: "StreamableFile",
-    matches: (result) => ["getStream", "getHeaders"].every((name) => typeof Reflect.get(result, name) === "function"),
+    matches: (result) => "getStream" in result && "getHeaders" in result,
     follow(file, call) {
       call.follow(file.getStream());
       return file;
