@@ -222,6 +222,15 @@ for (const platform of ["Express", "Fastify"] as const)
       );
     });
 
+    test("a body that cannot be parsed is a run on Fastify, and comes before us on Express", async () => {
+      const { at, over, tracker } = await tracked(platform);
+      assert.equal((await fetch(`${at}/lessons`, { ...json, body: '{"epochs":' })).status, 400);
+      await fetch(`${at}/none`).then((r) => r.text());
+      await over(platform === "Fastify" ? 2 : 1);
+      const names = tracker.runs.map(({ name }) => name);
+      assert.deepEqual(names, platform === "Fastify" ? ["POST /lessons", "GET"] : ["GET"]);
+    });
+
     test("two applications with trackers of their own, at once", async () => {
       const [a, b] = [await tracked(platform), await tracked(platform)];
       await Promise.all([a, b, a].map(({ at }) => fetch(`${at}/lessons/1`).then((r) => r.text())));
